@@ -1,0 +1,1 @@
+"""Builders turn a rendered lab into a disk; every builder meets one contract."""

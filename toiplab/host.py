@@ -1,0 +1,157 @@
+"""Finding and running the host's programs.
+
+Every program the project calls is listed, with its Debian package and what it is
+for, in ``scripts/system-packages.txt``: the set-up script, the doctor and the
+error messages all read that one list.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from toiplab.errors import ToipLabError
+
+PROJECT = Path(__file__).resolve().parent.parent
+PACKAGES_FILE = PROJECT / "scripts" / "system-packages.txt"
+SBIN = "/usr/local/sbin:/usr/sbin:/sbin"  # mke2fs lives there; a user's PATH lacks it
+LOG_TAIL_LINES = 12
+STOP_GRACE_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program of the host: its name, the Debian package that brings it, its use here."""
+
+    program: str
+    package: str
+    purpose: str
+
+
+def tools(listing: Path = PACKAGES_FILE) -> tuple[Tool, ...]:
+    """The programs this project calls, as listed in ``scripts/system-packages.txt``."""
+    lines = listing.read_text(encoding="utf-8").splitlines()
+    rows = (line.split(maxsplit=2) for line in lines if line and not line.startswith("#"))
+    return tuple(Tool(program, package, purpose) for program, package, purpose in rows)
+
+
+def which(program: str) -> Path | None:
+    """The path of a program, looked for in PATH and the sbin folders; None if absent."""
+    found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:{SBIN}")
+    return Path(found) if found else None
+
+
+def require(*programs: str) -> None:
+    """Check that programs are there before anything long starts.
+
+    Raises:
+        ToipLabError: naming every missing program and the command that installs them.
+    """
+    missing = [program for program in programs if which(program) is None]
+    if not missing:
+        return
+    packages = {tool.program: tool.package for tool in tools()}
+    wanted = sorted({packages.get(program, program) for program in missing})
+    raise ToipLabError(
+        f"missing on this machine: {', '.join(missing)}",
+        hint=f"install with: apt-get install {' '.join(wanted)}   (or run: make setup)",
+    )
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a program that ended left: its exit status and its standard output."""
+
+    status: int
+    output: str
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    log: Path | None = None,
+    stdin: IO[bytes] | int | None = subprocess.DEVNULL,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    check: bool = True,
+    hint: str = "",
+) -> Finished:
+    """Run a program to its end and return what it printed on standard output.
+
+    Its standard error (and, with ``log``, its output too) goes to the log file, which
+    the error message names together with its last lines. On an interruption the whole
+    process group is asked to stop, then killed, so that nothing stays behind.
+
+    Raises:
+        ToipLabError: the program is missing, or (with ``check``) ended with a status
+            other than 0; the message carries a command line that can be pasted.
+    """
+    words = [str(word) for word in argv]
+    program = which(words[0])
+    if program is None:
+        require(words[0])
+    out: IO[bytes] | int = subprocess.PIPE
+    log_file: IO[bytes] | None = None
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log_file = log.open("ab")
+        log_file.write(f"$ {shlex.join(words)}\n".encode())
+        log_file.flush()
+        out = log_file
+    try:
+        process = subprocess.Popen(
+            [str(program), *words[1:]],
+            stdin=stdin,
+            stdout=out,
+            stderr=log_file or subprocess.PIPE,
+            env={**os.environ, **env} if env is not None else None,
+            cwd=cwd,
+            start_new_session=True,
+        )
+        try:
+            stdout, stderr = process.communicate()
+        except BaseException:
+            stop_group(process)
+            raise
+    finally:
+        if log_file is not None:
+            log_file.close()
+    output = (stdout or b"").decode(errors="replace")
+    if check and process.returncode != 0:
+        said = (stderr or b"").decode(errors="replace") if log is None else tail(log)
+        where = f"\n  log: {log}" if log is not None else ""
+        raise ToipLabError(
+            f"{words[0]} failed with status {process.returncode}: {shlex.join(words)}\n"
+            + "\n".join(f"  | {line}" for line in said.splitlines()[-LOG_TAIL_LINES:])
+            + where,
+            hint=hint,
+        )
+    return Finished(process.returncode, output)
+
+
+def stop_group(process: subprocess.Popen[bytes]) -> None:
+    """Stop a process started in its own session, and all it started: ask, then kill."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            return
+        try:
+            process.wait(timeout=STOP_GRACE_SECONDS if number != signal.SIGKILL else None)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def tail(path: Path, lines: int = LOG_TAIL_LINES) -> str:
+    """The last lines of a text file; empty when there is none."""
+    if not path.exists():
+        return ""
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])

@@ -1,0 +1,1 @@
+"""The artifact: a disk, its streamOptimized VMDK, the OVF that describes it, the OVA."""

@@ -1,0 +1,1 @@
+"""Phones that talk SIP to the appliance from outside."""

@@ -28,7 +28,9 @@ STOP_GRACE_SECONDS = 15
 
 @dataclass(frozen=True)
 class Tool:
-    """A program of the host: its name, the Debian package that brings it, its use here."""
+    """What the host must have: a program (or a file, by its absolute path), the Debian
+    package that brings it, and its use here.
+    """
 
     program: str
     package: str
@@ -43,7 +45,12 @@ def tools(listing: Path = PACKAGES_FILE) -> tuple[Tool, ...]:
 
 
 def which(program: str) -> Path | None:
-    """The path of a program, looked for in PATH and the sbin folders; None if absent."""
+    """The path of a program, looked for in PATH and the sbin folders; None if absent.
+
+    An absolute path is a file that must be there, as in ``scripts/system-packages.txt``.
+    """
+    if program.startswith("/"):
+        return Path(program) if Path(program).exists() else None
     found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:{SBIN}")
     return Path(found) if found else None
 

@@ -1,0 +1,47 @@
+# Sets the machine up (scripts/setup.sh), then calls the Invoke tasks of tasks.py.
+# A second run sets nothing up again.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup ova smoke boot test fast lint lock clean
+
+invoke := .venv/bin/invoke
+
+# $(call options,LAB OVA) gives --lab='…' for each of these that was set on make's command line.
+options = $(foreach name,$(1),$(if $($(name)),--$(call lower,$(name))='$($(name))'))
+lower = $(shell echo $(1) | tr A-Z a-z)
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Install what this machine lacks: system packages, Python environment
+	@scripts/setup.sh
+
+ova: setup ## Build the OVA; options: LAB=labs/isi.yml RELEASE=auto BUILDER=auto
+	@$(invoke) build-ova $(call options,LAB RELEASE BUILDER)
+
+smoke: setup ## Boot the newest OVA and examine it; option: OVA=dist/….ova
+	@$(invoke) smoke $(call options,OVA)
+
+boot: setup ## Boot the newest OVA, with its console here; option: OVA=dist/….ova
+	@$(invoke) boot $(call options,OVA)
+
+test: setup ## Lint, unit tests, build, boot and exam
+	@$(invoke) test
+
+fast: setup ## The tests that build and boot nothing
+	@.venv/bin/pytest -m "not boot and not build"
+
+lint: setup ## ruff, mypy and shellcheck
+	@$(invoke) lint
+
+lock: setup ## Renew requirements.lock from pyproject.toml; UPGRADE=1 takes newer versions
+	@.venv/bin/python -m venv --clear build/uv
+	@build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@build/uv/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet \
+	    --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) -o requirements.lock
+	@rm -rf build/uv
+
+clean: ## Remove what was built, and the Python environment
+	@if [ -x $(invoke) ]; then $(invoke) clean; fi
+	@rm -rf .venv

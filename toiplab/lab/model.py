@@ -93,7 +93,7 @@ class Nat(Part):
     listen: IPv4Address = IPv4Address("127.0.0.1")
     ssh: Port = 2222
     sip: Port = 5060
-    rtp: Ports = Field(default="10000-10019", validate_default=True)
+    rtp: Ports = Field(default="10000-10039", validate_default=True)
     external_address: IPv4Address | None = None
 
     @property
@@ -126,10 +126,7 @@ class DhcpSubnet(Part):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if not self.range.within(self.subnet):
-            raise ValueError(
-                f"range: {self.range.first}-{self.range.last} "
-                f"does not fit the hosts of {self.subnet}"
-            )
+            raise ValueError(f"range: {self.range} does not fit the hosts of {self.subnet}")
         if self.router not in self.subnet:
             raise ValueError(f"router: {self.router} is not an address of {self.subnet}")
         if self.router in self.range:

@@ -58,7 +58,7 @@ def _hidden_by(lab: Lab, number: str) -> Iterator[str]:
     ):
         yield (
             f"{number} is in the block {pattern} of parking ({lab.parking.number}, slots "
-            f"{slots.first}-{slots.last}), which it would hide: choose another block of ten"
+            f"{slots}), which it would hide: choose another block of ten"
         )
 
 
@@ -73,7 +73,7 @@ def _parking(lab: Lab) -> Iterator[tuple[tuple[str | int, ...], str]]:
     if parking in slots:
         yield (
             ("parking", "slots"),
-            f"{slots.first}-{slots.last} holds the parking number {parking} itself",
+            f"{slots} holds the parking number {parking} itself",
         )
     if parking == voicemail:
         yield (

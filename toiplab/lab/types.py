@@ -107,6 +107,9 @@ class PortRange:
     first: int
     last: int
 
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
     def __iter__(self) -> Iterator[int]:
         return iter(range(self.first, self.last + 1))
 
@@ -117,6 +120,9 @@ class AddressRange:
 
     first: IPv4Address
     last: IPv4Address
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
 
     def __contains__(self, address: IPv4Address) -> bool:
         return self.first <= address <= self.last
@@ -133,6 +139,9 @@ class SlotRange:
 
     first: str
     last: str
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
 
     def __contains__(self, number: str) -> bool:
         return len(number) == len(self.first) and int(self.first) <= int(number) <= int(self.last)

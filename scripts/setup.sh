@@ -67,23 +67,25 @@ logged() {
 }
 
 install_packages() {
-    local packages=$1 names command package purpose as_root=()
-    read -ra names <<<"$(cut -d' ' -f1 <<<"$packages" | sort -u | tr '\n' ' ')"
-    if [[ $(id -u) -ne 0 ]]; then as_root=(sudo); fi
-    command="${as_root[*]} apt-get install ${names[*]}"
+    local lacking=$1 package purpose names as_root=()
+    mapfile -t names < <(cut -d' ' -f1 <<<"$lacking" | sort -u)
+    local by_hand="apt-get install ${names[*]}"
 
     echo "This machine lacks:"
     while read -r package purpose; do
         printf '  %-24s %s\n' "$package" "$purpose"
-    done <<<"$packages"
-    if ! command -v apt-get >/dev/null; then
+    done <<<"$lacking"
+    if ! is_there apt-get; then
         die "no apt-get here: install these (Debian's names) by hand, then run make again"
     fi
-    if [[ ${#as_root[@]} -gt 0 ]] && ! command -v sudo >/dev/null; then
-        die "not root, and no sudo here: as root, run: ${command# }"
+    if [[ $(id -u) -ne 0 ]]; then
+        if ! is_there sudo; then
+            die "not root, and no sudo here: as root, run: $by_hand"
+        fi
+        as_root=(sudo)
     fi
 
-    echo "To be installed with: ${command# }"
+    echo "To be installed with: ${as_root[*]:+sudo }$by_hand"
     as_root+=(env DEBIAN_FRONTEND=noninteractive)
     logged "Fetching the package lists" "${as_root[@]}" apt-get update
     # Ubuntu's unattended upgrades may hold dpkg's lock in a machine's first minutes.

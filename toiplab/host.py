@@ -28,9 +28,7 @@ STOP_GRACE_SECONDS = 15
 
 @dataclass(frozen=True)
 class Tool:
-    """What the host must have: a program (or a file, by its absolute path), the Debian
-    package that brings it, and its use here.
-    """
+    """A program of the host (or a file, by its path), its Debian package, and its use here."""
 
     program: str
     package: str

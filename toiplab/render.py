@@ -10,23 +10,25 @@ from __future__ import annotations
 import shlex
 import shutil
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path, PurePosixPath
 
 import jinja2
-from pydantic import BaseModel
 
 from toiplab import files
 from toiplab.host import PROJECT
 from toiplab.lab.model import SIP_PORT, Context, Lab
 from toiplab.lab.numbering import dial_patterns
 from toiplab.lab.secrets import Secrets
+from toiplab.lab.types import PortRange, SlotRange
 from toiplab.releases import Release
 
 TEMPLATE = ".j2"
 # What ends a line, a record or a string in one of the formats rendered here. The lab
 # file's types refuse these already; a template must never print one that came from a value.
 STRUCTURAL = frozenset("\n\r\0")
+# The kinds of value that a template may print; never a part of the model, nor nothing.
+PRINTABLE = (str, int, IPv4Address, IPv4Network, PortRange, SlotRange)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def _environment(root: Path, inputs: Inputs) -> jinja2.Environment:
 
 def _printable(value: object) -> object:
     """Refuse to print what no template means to print: a part of the model, or a line break."""
-    if type(value).__str__ is object.__str__ or isinstance(value, BaseModel) or value is None:
+    if not isinstance(value, PRINTABLE):
         raise jinja2.TemplateRuntimeError(f"a template prints {type(value).__name__}, not a value")
     if isinstance(value, str) and STRUCTURAL & set(value):
         raise jinja2.TemplateRuntimeError("a value with a line break would change the file")

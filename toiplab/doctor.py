@@ -237,7 +237,7 @@ def show(found: Report, console: Console | None = None) -> None:
         console.print(f"\n[bold]{title}[/]")
         table = _table(3)
         for finding in findings:
-            mend = f"\n→ {finding.mend}" if finding.mend else ""
+            mend = "\n→ " + finding.mend.replace("\n", "\n  ") if finding.mend else ""
             table.add_row(_mark(finding.good), finding.subject, Text(finding.detail + mend))
         console.print(table)
 

@@ -151,7 +151,8 @@ OTHERS = "other:100000:65536\nanother:165536:65536\n"
         pytest.param(
             {"etc/subuid": MINE, "etc/subgid": MINE},
             "mmdebstrap cannot make a user namespace: E: unshare() failed",
-            "see for yourself: mmdebstrap --unshare-helper true",
+            "containers and chroots often forbid them; "
+            "to see more: mmdebstrap --unshare-helper true",
             id="unknown",
         ),
     ],
@@ -163,7 +164,9 @@ def test_why_there_are_no_namespaces(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
 
-    found = doctor.namespace_obstacle(os.geteuid(), "W: well\nE: unshare() failed\n", tmp_path)
+    found = doctor.namespace_obstacle(
+        os.geteuid(), "W: well\nE: unshare() failed\nE: more\n", tmp_path
+    )
 
     assert found == Finding("direct", detail, good=False, mend=f"{mend}\nor build as root")
 

@@ -164,10 +164,10 @@ def namespace_obstacle(uid: int, said: str, root: Path = Path("/")) -> Finding:
                 f"user namespaces are forbidden to ordinary users ({setting} is {forbids})",
                 f"sudo sysctl --write {setting}={allows}",
             )
-    last_words = said.strip().splitlines()[-1:] or ["it said nothing"]
+    errors = re.findall(r"^E: (.+)$", said, re.MULTILINE) or ["it did not say why"]
     return because(
-        f"mmdebstrap cannot make a user namespace: {last_words[0]}",
-        "see for yourself: mmdebstrap --unshare-helper true",
+        f"mmdebstrap cannot make a user namespace: {errors[0]}",
+        "containers and chroots often forbid them; to see more: mmdebstrap --unshare-helper true",
     )
 
 

@@ -150,7 +150,7 @@ OTHERS = "other:100000:65536\nanother:165536:65536\n"
         ),
         pytest.param(
             {"etc/subuid": MINE, "etc/subgid": MINE},
-            "mmdebstrap cannot make a user namespace: E: unshare() failed",
+            "mmdebstrap cannot make a user namespace: unshare() failed",
             "containers and chroots often forbid them; "
             "to see more: mmdebstrap --unshare-helper true",
             id="unknown",

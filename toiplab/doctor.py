@@ -183,7 +183,7 @@ def accelerator() -> Finding:
             good=False,
             mend="sudo usermod --append --groups kvm $USER, then log in again",
         )
-    return Finding("accelerator", "/dev/kvm is there; it is tried out before each boot")
+    return Finding("accelerator", "/dev/kvm is there; whether Linux runs under it, a boot shows")
 
 
 def disk_space(folder: Path = PROJECT, needed: int = DISK_NEEDED) -> Finding:

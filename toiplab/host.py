@@ -12,7 +12,7 @@ import shlex
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -83,6 +83,7 @@ def run(
     *,
     log: Path | None = None,
     stdin: IO[bytes] | int | None = subprocess.DEVNULL,
+    pass_fds: Collection[int] = (),
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     check: bool = True,
@@ -114,6 +115,7 @@ def run(
         process = subprocess.Popen(
             [str(program), *words[1:]],
             stdin=stdin,
+            pass_fds=pass_fds,
             stdout=out,
             stderr=log_file or subprocess.PIPE,
             env={**os.environ, **env} if env is not None else None,

@@ -1,0 +1,128 @@
+"""The lab's own layer: a Debian with its packages becomes the appliance's root file system.
+
+``scripts/make-root.sh`` does the work in a user namespace that mmdebstrap opens, so that
+an ordinary user needs no rights and no mount is seen on the host. Files go in and out
+through open descriptors, since the namespace's root may not enter the caller's folders.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from uuid import UUID
+
+from toiplab import host
+from toiplab.errors import ToipLabError
+
+SCRIPTS = host.PROJECT / "scripts"
+SCRIPT, MKE2FS_CONF, PROVISION = "make-root.sh", "mke2fs.conf", "provision.sh"
+
+
+@dataclass(frozen=True)
+class RootFacts:
+    """What the caller needs from inside the appliance.
+
+    ``boot_img`` and ``core_img`` are GRUB's; ``packages`` are the lines of dpkg-query:
+    package, version, architecture, source.
+    """
+
+    boot_img: bytes
+    core_img: bytes
+    packages: tuple[str, ...]
+
+
+def make_root(
+    image: Path,
+    *,
+    packages: Path,
+    stage: Path,
+    size: int,
+    uuid: UUID,
+    epoch: int,
+    log: Path,
+) -> RootFacts:
+    """Make the root file system ``image``.
+
+    Args:
+        image: the ext4 image to make, ``size`` bytes, sparse.
+        packages: a tar of the Debian system with its packages.
+        stage: the folder that ``render.write`` made, with ``direct/`` in it.
+        size: in bytes.
+        uuid: the file system's.
+        epoch: the newest time a file may carry, in seconds since 1970.
+        log: where the output goes.
+
+    Raises:
+        ToipLabError: a step failed; the log says which.
+    """
+    host.require("mmdebstrap", "mke2fs", "tar")
+    with (
+        _workspace() as folder,
+        packages.open("rb") as base,
+        _stage_tar(stage) as stage_tar,
+        image.open("w+b") as out,
+        tempfile.TemporaryFile() as facts,
+    ):
+        out.truncate(size)
+        # the namespace's root reopens it by /dev/fd, and is "others" to this file
+        os.fchmod(out.fileno(), 0o666)
+        descriptors = [file.fileno() for file in (stage_tar, out, facts)]
+        host.run(
+            ["mmdebstrap", "--unshare-helper", "bash", folder / SCRIPT, folder, *map(str, descriptors)],
+            log=log,
+            stdin=base,
+            pass_fds=descriptors,
+            env={"EPOCH": str(epoch), "FS_UUID": str(uuid)},
+        )
+        os.fchmod(out.fileno(), 0o600)
+        facts.seek(0)
+        return _read_facts(facts)
+
+
+@contextmanager
+def _workspace() -> Iterator[Path]:
+    """A folder the namespace's root can write to; emptied as that root, who owns its files."""
+    folder = Path(tempfile.mkdtemp(prefix="toip-lab-root-"))
+    folder.chmod(0o777)
+    try:
+        for name in (SCRIPT, MKE2FS_CONF):  # a checkout may be where that root cannot read
+            shutil.copyfile(SCRIPTS / name, folder / name)
+            (folder / name).chmod(0o644)
+        yield folder
+    finally:
+        host.run(["mmdebstrap", "--unshare-helper", "find", folder, "-mindepth", "1", "-delete"])
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _stage_tar(stage: Path) -> Iterator[IO[bytes]]:
+    with tempfile.TemporaryFile() as file:
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            for name in ("stage", "direct"):
+                tar.add(stage / name, name)
+            tar.add(SCRIPTS / PROVISION, f"stage/{PROVISION}")
+        file.seek(0)
+        yield file
+
+
+def _read_facts(facts: IO[bytes]) -> RootFacts:
+    with tarfile.open(fileobj=facts) as tar:
+
+        def content(name: str) -> bytes:
+            member = tar.extractfile(name)
+            if member is None:
+                raise ToipLabError(f"scripts/make-root.sh left no {name}")
+            return member.read()
+
+        return RootFacts(
+            boot_img=content("boot.img"),
+            core_img=content("core.img"),
+            packages=tuple(content("packages").decode().splitlines()),
+        )

@@ -1,0 +1,124 @@
+"""The guest's serial console: text that comes, and lines that are typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pexpect
+from pexpect.fdpexpect import fdspawn
+
+from toiplab.machine.waiting import DeadlineError, GuestError, MachineGoneError
+
+TAIL_LINES = 15
+READ_BYTES = 65536
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\t\n -~\u00a0-\uffff]")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A text that was waited for: its match, and all that came ``before`` it."""
+
+    before: str
+    match: re.Match[str]
+
+
+class Console:
+    """A serial console on a descriptor; QEMU itself keeps ``log``, all that came.
+
+    Text is consumed as it is waited for: each wait begins where the last one ended.
+    Undecodable bytes are kept as lone surrogates (PEP 383).
+    """
+
+    def __init__(self, descriptor: int, log: Path) -> None:
+        self.descriptor = descriptor
+        self.log = log
+        self._recent = ""
+        # Not SocketSpawn: that one of pexpect 4.9 does not decode what it reads.
+        self._spawn: fdspawn[str] = fdspawn(
+            descriptor,
+            encoding="utf-8",
+            codec_errors="surrogateescape",
+            maxread=READ_BYTES,
+        )
+        self._spawn.logfile_read = self
+
+    def wait_for(
+        self,
+        pattern: str,
+        within: float,
+        *,
+        what: str = "",
+        hopeless: Sequence[str] = (),
+    ) -> Seen:
+        """Wait until the console shows a text; a pattern in ``(?=…)`` leaves it for the next wait.
+
+        Args:
+            pattern: a regular expression (re, multi-line).
+            within: seconds.
+            what: how messages name what is waited for; by default, the pattern.
+            hopeless: patterns after which there is no use in waiting any longer.
+
+        Raises:
+            DeadlineError: it did not come; the message ends with the console's last lines.
+            GuestError: a hopeless text came.
+            MachineGoneError: QEMU ended.
+        """
+        what = what or f"the text {pattern!r}"
+        patterns = [re.compile(text, re.MULTILINE) for text in (pattern, *hopeless)]
+        try:
+            index = self._spawn.expect([*patterns], timeout=within)
+        except pexpect.TIMEOUT:
+            raise DeadlineError(
+                f"the guest did not show {what} within {within:.0f} s; {self.tail()}"
+            ) from None
+        except (pexpect.EOF, ConnectionResetError):
+            raise MachineGoneError(
+                f"the machine ended before it showed {what}; {self.tail()}"
+            ) from None
+        match, before = self._spawn.match, self._spawn.before
+        if not isinstance(match, re.Match):  # expect() returned, so a pattern matched
+            raise TypeError(match)
+        if index > 0:
+            raise GuestError(f"the guest shows {match[0]!r} in place of {what}; {self.tail()}")
+        return Seen(before or "", match)
+
+    def rest(self, within: float) -> bool:
+        """Take what comes for that many seconds, or until QEMU ends; whether it ended."""
+        try:
+            return self._spawn.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=within) == 0
+        except ConnectionResetError:  # it ended with typed text unread
+            return True
+
+    def pending(self) -> str:
+        """The text that was read and not yet waited for."""
+        return self._spawn.buffer
+
+    def type_line(self, text: str) -> None:
+        """Type a line. What is typed is logged only as far as the guest echoes it.
+
+        Raises:
+            MachineGoneError: QEMU has ended.
+        """
+        try:
+            self._spawn.send(text + "\n")
+        except OSError:
+            raise MachineGoneError(f"the machine has ended; {self.tail()}") from None
+
+    def tail(self) -> str:
+        """The last lines that came, and where all of them are, to end a message with."""
+        lines = [CONTROL.sub("", line).rstrip() for line in self._recent.splitlines()]
+        lines = [line for line in lines if line][-TAIL_LINES:]
+        if not lines:
+            return f"its serial console stayed silent\n  serial log: {self.log}"
+        shown = "\n".join(f"  | {line}" for line in lines)
+        return f"its serial console ended with\n{shown}\n  serial log: {self.log}"
+
+    def write(self, text: str) -> None:
+        """Called by pexpect with what it read: keeps enough for ``tail``."""
+        self._recent = (self._recent + text)[-TAIL_LINES * 200 :]
+
+    def flush(self) -> None:
+        """Called by pexpect; nothing is held back."""

@@ -85,13 +85,15 @@ class _Reader:
         number = last = -1
         sector = self.overhead
         while True:
-            value, length, kind = vmdk.MARKER.unpack(self._read(sector, 1))
+            marker = self._read(sector, 1)
+            value, length, kind = vmdk.MARKER.unpack(marker)
+            if not length and marker != vmdk.MARKER.pack(value, 0, kind):
+                raise self._error(sector, "a marker that is not followed by zeros")
             if length:
                 grain = value // GRAIN_SECTORS
                 if value % GRAIN_SECTORS or value * SECTOR >= self.capacity or grain <= last:
                     raise self._error(
-                        sector,
-                        f"a grain for sector {value} of the disk, after {last * GRAIN_SECTORS}",
+                        sector, f"a grain for sector {value} of the disk, where none can be"
                     )
                 if any(table) and grain // TABLE_ENTRIES != number:
                     raise self._error(sector, "a grain of the next table before this one's end")

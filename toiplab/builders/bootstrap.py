@@ -1,0 +1,195 @@
+"""The package layer: a tar of a root file system with exactly the resolved packages.
+
+mmdebstrap(1) works here without the network: it is given apt's verified indexes and
+the verified packages, so what is installed is what was resolved. It runs as root, or
+as an ordinary user in a user namespace.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shlex
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from toiplab import host
+from toiplab.builders.apt import ARCHITECTURE
+from toiplab.builders.packages import PackageSet
+from toiplab.errors import ToipLabError
+from toiplab.files import appearing
+from toiplab.progress import Progress
+
+# What debian-installer's debootstrap links into /usr on amd64 for Debian 10 and 11.
+MERGED_USR = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
+ARCHIVES = PurePosixPath("var/cache/apt/archives")
+LISTS = PurePosixPath("var/lib/apt/lists")
+PREFERENCES = PurePosixPath("etc/apt/preferences.d/toip-lab-build")
+ANSWERS = PurePosixPath("tmp/debconf-answers")  # mmdebstrap empties /tmp at the end
+TEMPORARY = "/var/tmp"  # noqa: S108 -- large, on disk, and open to the user namespace
+INSTALLED = re.compile(r"^(Package|Status|Version): (.*)$", re.MULTILINE)
+SHOWN_DIFFERENCES = 6
+
+
+def make_root(
+    package_set: PackageSet,
+    *,
+    target: Path,
+    log: Path,
+    progress: Progress,
+    answers: str = "",
+    early_files: Mapping[PurePosixPath, bytes] | None = None,
+) -> None:
+    """Install a package set into an empty root and pack it as the tar ``target``.
+
+    ``answers`` are debconf answers, as for debconf-set-selections(1), given before the
+    packages are configured. ``early_files`` are laid into the root (mode 0644, paths
+    from its top) before the first package. The tar has the POSIX (pax) format and
+    carries extended attributes; the root has no resolv.conf and no hostname.
+
+    Raises:
+        ToipLabError: mmdebstrap failed, or installed something else than the set.
+    """
+    host.require("mmdebstrap", "tar")
+    target, log = target.resolve(), log.resolve()
+    count = len(package_set.packages)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        progress.step(f"Install {count} packages into an empty root"),
+        tempfile.TemporaryDirectory(dir=target.parent, prefix=".bootstrap-") as folder,
+        appearing(target) as beside,
+    ):
+        work = Path(folder)
+        skeleton, status = work / "skeleton.tar", work / "status"
+        skeleton.write_bytes(_skeleton(package_set, answers, early_files or {}))
+        debs = _exactly(package_set, work / "debs")
+        host.run(
+            _command(package_set, skeleton, debs, status, beside, answered=bool(answers)),
+            log=log,
+            cwd=Path("/"),  # mmdebstrap's namespace must be able to enter it
+            env={
+                "SOURCE_DATE_EPOCH": str(package_set.epoch),
+                "TMPDIR": os.environ.get("TMPDIR", TEMPORARY),
+                "DEBIAN_FRONTEND": "noninteractive",
+            },
+            hint=_hint(),
+        )
+        _compare(status.read_text(encoding="utf-8"), package_set, log)
+
+
+def _command(
+    package_set: PackageSet,
+    skeleton: Path,
+    debs: Path,
+    status: Path,
+    target: Path,
+    *,
+    answered: bool,
+) -> list[str]:
+    def special(verb: str, *paths: Path | PurePosixPath) -> str:
+        return f"{verb} {' '.join(shlex.quote(str(path)) for path in paths)}"
+
+    inside = PurePosixPath("/")
+    answer = [f'--essential-hook=chroot "$1" debconf-set-selections /{ANSWERS}']
+    forget = " ".join(f'"$1"/{path}' for path in (PREFERENCES, "etc/resolv.conf", "etc/hostname"))
+    return [
+        "mmdebstrap",
+        "--variant=apt",
+        "--format=tar",
+        f"--architectures={ARCHITECTURE}",
+        # the indexes are there and were verified; what was present before is not removed
+        "--skip=update,check/signed-by,essential/unlink",
+        f"--include={','.join(package.name for package in package_set.packages)}",
+        f"--setup-hook={special('tar-in', skeleton, inside)}",
+        f"--setup-hook={special('sync-in', package_set.lists, inside / LISTS)}",
+        f"--setup-hook={special('sync-in', debs, inside / ARCHIVES)}",
+        *(answer if answered else []),
+        f"--customize-hook=rm -f {forget}",
+        f"--customize-hook={special('download', inside / 'var/lib/dpkg/status', status)}",
+        package_set.release.codename,
+        str(target),
+        *(source.line() for source in package_set.sources),
+    ]
+
+
+def _skeleton(
+    package_set: PackageSet, answers: str, early_files: Mapping[PurePosixPath, bytes]
+) -> bytes:
+    """A tar of what must be in the root before the first package."""
+    content = {PurePosixPath(path).relative_to("/"): data for path, data in early_files.items()}
+    content[PREFERENCES] = package_set.preferences.encode()
+    content[ANSWERS] = answers.encode()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        folders = {LISTS, ARCHIVES, *(PurePosixPath("usr", name) for name in MERGED_USR)}
+        folders |= {parent for path in content for parent in path.parents}
+        folders |= {parent for path in folders for parent in path.parents}
+        for path in sorted(folders - {PurePosixPath()}):
+            with _entry(tar, path, package_set.epoch) as entry:
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+                if path == ANSWERS.parent:
+                    entry.mode = 0o1777
+        for name in MERGED_USR:
+            with _entry(tar, PurePosixPath(name), package_set.epoch) as entry:
+                entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, f"usr/{name}", 0o777
+        for path, data in sorted(content.items()):
+            entry = tarfile.TarInfo(str(path))
+            entry.size, entry.mode, entry.mtime = len(data), 0o644, package_set.epoch
+            tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+@contextmanager
+def _entry(tar: tarfile.TarFile, path: PurePosixPath, mtime: int) -> Iterator[tarfile.TarInfo]:
+    entry = tarfile.TarInfo(str(path))
+    entry.mtime = mtime
+    yield entry
+    tar.addfile(entry)
+
+
+def _exactly(package_set: PackageSet, folder: Path) -> Path:
+    """A folder with the set's packages and no others: links into the cache of downloads."""
+    folder.mkdir()
+    for package in package_set.packages:
+        path = package_set.debs / package.file_name
+        try:
+            (folder / package.file_name).hardlink_to(path)
+        except OSError:  # another file system
+            (folder / package.file_name).symlink_to(path)
+    return folder
+
+
+def _compare(status: str, package_set: PackageSet, log: Path) -> None:
+    """Check that dpkg's status is the resolved set, every package of it fully installed."""
+    installed: dict[str, str] = {}
+    broken: list[str] = []
+    for stanza in filter(str.strip, status.split("\n\n")):
+        fields = dict(INSTALLED.findall(stanza))
+        installed[fields["Package"]] = fields.get("Version", "")
+        if fields.get("Status") != "install ok installed":
+            broken.append(f"{fields['Package']}: {fields.get('Status')}")
+    resolved = package_set.versions
+    differences = broken + [
+        f"{name}: {installed.get(name, 'none')} instead of {resolved.get(name, 'none')}"
+        for name in sorted(installed.keys() | resolved.keys())
+        if installed.get(name) != resolved.get(name)
+    ]
+    if differences:
+        raise ToipLabError(
+            f"mmdebstrap did not install what was resolved ({len(differences)} differences)\n  "
+            + "\n  ".join(differences[:SHOWN_DIFFERENCES])
+            + f"\n  log: {log}"
+        )
+
+
+def _hint() -> str:
+    if os.geteuid() == 0:
+        return ""
+    return (
+        "as an ordinary user this needs user namespaces: /etc/subuid and /etc/subgid with an "
+        "entry for you, and newuidmap (package uidmap)"
+    )

@@ -1,0 +1,252 @@
+"""Where the packages of a release come from, and whether that place can be reached.
+
+An ended release has its archive; a live one is taken from the mirror that this
+machine's own apt uses, else from the one mmdebstrap has as its default, so that no
+mirror is written down here. A mirror named by the user comes before both.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from toiplab import host
+from toiplab.builders.apt import APT_HELPER, network_options
+from toiplab.errors import ToipLabError
+from toiplab.progress import Progress
+from toiplab.releases import RELEASES, Archive, Release, by_codename
+
+AUTO = "auto"
+COMPONENT = "main"
+PROBE_SECONDS = 15
+SCHEMES = ("http", "https", "file")
+MIRROR_HINT = "an address of a debian folder, such as http://mirror.example.org/debian"
+UNREACHABLE_HINT = (
+    "behind a proxy, set http_proxy or Acquire::http::Proxy in /etc/apt/apt.conf.d; "
+    "with a mirror of your own, name it: --mirror http://HOST/debian"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One entry of sources.list(5): a suite of one of the two archives."""
+
+    uri: str
+    suite: str
+
+    def line(self, signed_by: Sequence[Path] = ()) -> str:
+        """The entry in one-line style; ``signed_by`` are the keyrings to trust for it."""
+        options = f"[signed-by={','.join(map(str, signed_by))}] " if signed_by else ""
+        return f"deb {options}{self.uri} {self.suite} {COMPONENT}"
+
+    @property
+    def release_file(self) -> str:
+        """The address of the suite's signed index."""
+        return f"{self.uri}/dists/{self.suite}/InRelease"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The release that will be built and where its packages come from.
+
+    ``instead_of`` is the reason why ``auto`` did not take the release that is asked
+    for first; empty when it did, or when the release was named.
+    """
+
+    release: Release
+    sources: tuple[Source, ...]
+    instead_of: str = ""
+
+
+def choose(
+    name: str,
+    *,
+    progress: Progress,
+    mirror: str | None = None,
+    releases: Sequence[Release] = RELEASES,
+) -> Chosen:
+    """Pick the release to build and a place of its packages that answers.
+
+    ``auto`` takes the first of ``releases`` whose archive can be reached and warns,
+    with the reason, when that is not the first of all. A release that is named is
+    never replaced. ``mirror`` is the address of a ``debian`` folder with
+    ``debian-security`` beside it.
+
+    Raises:
+        ToipLabError: no such release, a malformed mirror, or nothing can be reached.
+    """
+    wanted = list(releases) if name == AUTO else [_named(name, releases)]
+    own = _mirror(mirror) if mirror is not None else None
+    reasons: list[str] = []
+    for release in wanted:
+        places = [own] if own else _places(release)
+        failed: list[str] = []
+        for place in places:
+            sources = sources_of(release, place)
+            reason = unreachable(sources, release)
+            if reason is None:
+                if reasons:
+                    first = wanted[0]
+                    progress.warn(
+                        f"{first.title} is what is asked for, but its packages are out of reach: "
+                        f"{reasons[0]}"
+                    )
+                    progress.warn(
+                        f"building {release.title} instead, with the same Asterisk "
+                        f"{release.asterisk}; to insist: --release {first.codename}"
+                    )
+                return Chosen(release, sources, reasons[0] if reasons else "")
+            failed.append(reason)
+        reasons.append("; ".join(failed) or "no mirror is known for it")
+    lines = [f"{r.title}: {why}" for r, why in zip(wanted, reasons, strict=True)]
+    raise ToipLabError(
+        "the packages are out of reach\n  " + "\n  ".join(lines), hint=UNREACHABLE_HINT
+    )
+
+
+def sources_of(release: Release, archive: Archive) -> tuple[Source, ...]:
+    """The release's suites, each at the archive that holds it."""
+    return tuple(
+        Source(archive.security if suite.area == "security" else archive.main, suite.name)
+        for suite in release.suites
+    )
+
+
+def unreachable(sources: Iterable[Source], release: Release) -> str | None:
+    """Why apt cannot reach a release's archives; None when it can.
+
+    Asks for the signed index of one suite of each archive, as apt would (same proxies),
+    with a deadline of ``PROBE_SECONDS`` for each.
+    """
+    first_of_each = {source.uri: source for source in reversed(list(sources))}
+    for source in reversed(first_of_each.values()):
+        reason = _probe(source.release_file, release.codename)
+        if reason is not None:
+            return f"{source.release_file}: {reason}"
+    return None
+
+
+def _probe(url: str, codename: str) -> str | None:
+    with tempfile.TemporaryDirectory(prefix="toip-lab-probe-") as folder:
+        log, config = Path(folder, "log"), Path(folder, "apt.conf")
+        # written, not passed as an argument: a proxy's address may carry a password
+        config.write_text(
+            "\n".join([*network_options(), f'Acquire::http::Timeout "{PROBE_SECONDS}";'])
+            + f'\nAcquire::Retries "0";\nAPT::Sandbox::User "root";\nDir "{folder}/";\n',
+            encoding="utf-8",
+        )
+        config.chmod(0o600)
+        index = Path(folder, "InRelease")
+        ended = host.run(
+            ["timeout", str(PROBE_SECONDS), APT_HELPER, "download-file", url, index],
+            log=log,
+            env={"APT_CONFIG": str(config), "LC_ALL": "C.UTF-8"},
+            check=False,
+        )
+        if ended.status == 0 and index.exists():
+            text = index.read_text(encoding="utf-8", errors="replace")
+            if re.search(rf"^Codename: {re.escape(codename)}\b", text, re.MULTILINE):
+                return None
+            return f"what answers is not the index of {codename}"
+        said = re.findall(
+            rf"^(?:E|Error): Failed to fetch {re.escape(url)}\s+(.*)$",
+            log.read_text(encoding="utf-8", errors="replace"),
+            re.MULTILINE,
+        )
+        return str(said[0]).strip() if said else f"no answer within {PROBE_SECONDS} s"
+
+
+def _named(name: str, releases: Sequence[Release]) -> Release:
+    for release in releases:
+        if release.codename == name:
+            return release
+    return by_codename(name)
+
+
+def _mirror(url: str) -> Archive:
+    main = url.rstrip("/")
+    if urlsplit(main).scheme not in SCHEMES or not main.endswith("/debian"):
+        raise ToipLabError(f"mirror {url!r}: not the address of a mirror", hint=MIRROR_HINT)
+    return Archive(main=main, security=f"{main}-security")
+
+
+def _places(release: Release) -> list[Archive]:
+    if release.archive is not None:
+        return [release.archive]
+    default = _mmdebstrap_default(release)
+    own = host_mirror(default)
+    return list(dict.fromkeys(place for place in (own, default) if place is not None))
+
+
+def host_mirror(default: Archive | None = None) -> Archive | None:
+    """The Debian mirror of this machine's own apt; None on a system without one.
+
+    A missing security mirror is taken from ``default``.
+    """
+    listing = host.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)|$(LABEL)", "Created-By: Packages"],
+        env={"LC_ALL": "C.UTF-8"},
+        check=False,
+    ).output
+    return read_indextargets(listing, default)
+
+
+def read_indextargets(listing: str, default: Archive | None = None) -> Archive | None:
+    """Read ``REPO_URI|LABEL`` lines of apt-get indextargets(8).
+
+    The label comes from the downloaded Release file; before the first ``apt-get
+    update`` apt leaves it out, and the folder's name must do.
+    """
+    main = security = ""
+    for row in listing.splitlines():
+        uri, _, label = row.partition("|")
+        uri = uri.rstrip("/")
+        if uri.startswith("cdrom:"):
+            continue
+        known = label if label and "$(" not in label else ""
+        if known == "Debian" or (not known and uri.endswith("/debian")):
+            main = main or uri
+        elif known == "Debian-Security" or (not known and uri.endswith("/debian-security")):
+            security = security or uri
+    if not main:
+        return None
+    if not security and default is not None:
+        security = default.security
+    return Archive(main=main, security=security) if security else None
+
+
+def _mmdebstrap_default(release: Release) -> Archive | None:
+    with tempfile.TemporaryDirectory(prefix="toip-lab-sources-") as folder:
+        log = Path(folder, "log")
+        host.run(
+            [
+                "mmdebstrap",
+                "--variant=custom",
+                "--format=null",
+                "--skip=update,cleanup,check,check/signed-by",
+                # ending with an error here stops it before it does anything
+                '--setup-hook=cat "$1"/etc/apt/sources.list >&2; false',
+                release.codename,
+                "-",
+            ],
+            log=log,
+            cwd=Path("/tmp"),  # noqa: S108 -- mmdebstrap's namespace must be able to enter it
+            check=False,
+        )
+        return read_sources_list(log.read_text(encoding="utf-8", errors="replace"), release)
+
+
+def read_sources_list(text: str, release: Release) -> Archive | None:
+    """The archives that one-line entries of sources.list(5) give for a release's suites."""
+    areas = {suite.name: suite.area for suite in release.suites}
+    found: dict[str, str] = {}
+    for uri, suite in re.findall(r"^deb (?:\[[^\]]*\] )?(\S+) (\S+) ", text, re.MULTILINE):
+        if suite in areas:
+            found.setdefault(areas[suite], uri.rstrip("/"))
+    if "main" not in found or "security" not in found:
+        return None
+    return Archive(main=found["main"], security=found["security"])

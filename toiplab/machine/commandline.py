@@ -45,9 +45,13 @@ class EmptyLan:
 
 @dataclass(frozen=True)
 class Channels:
-    """The inherited descriptors (connected sockets) QEMU talks through."""
+    """What QEMU talks through.
 
-    serial: int
+    ``serial`` is the stem of two FIFOs, ``.in`` to the guest and ``.out`` from it, as
+    ``-chardev pipe`` takes it; ``qmp`` an inherited descriptor, a connected socket.
+    """
+
+    serial: Path
     qmp: int
 
 
@@ -88,14 +92,12 @@ class CommandLine:
         ]
 
     def _channels(self) -> list[str]:
+        serial = escape(str(self.channels.serial))
         log = escape(str(self.serial_log))
         return [
             *("-chardev", f"socket,id=qmp,fd={self.channels.qmp}"),
             *("-mon", "chardev=qmp,mode=control"),
-            *(
-                "-chardev",
-                f"socket,id=serial,fd={self.channels.serial},logfile={log},logappend=on",
-            ),
+            *("-chardev", f"pipe,id=serial,path={serial},logfile={log},logappend=on"),
             *("-serial", "chardev:serial"),
         ]
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from toiplab.hardware import Forward
+from toiplab.machine.console import Console
 from toiplab.machine.machine import Machine
 from toiplab.progress import Progress
 
@@ -35,7 +36,7 @@ def boot_for_person(machine: Machine, progress: Progress, *, user: str) -> None:
         progress.note(line)
     progress.note("Ctrl-A X ends the machine; Ctrl-A Ctrl-A sends a Ctrl-A")
     os.write(sys.stdout.fileno(), machine.console.pending().encode(errors="surrogateescape"))
-    attach(machine.console.descriptor, sys.stdin.fileno(), sys.stdout.fileno())
+    attach(machine.console, sys.stdin.fileno(), sys.stdout.fileno())
     machine.stop()
     progress.note("the machine has ended")
 
@@ -77,20 +78,20 @@ def _span(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
 
-def attach(console: int, keyboard: int, screen: int) -> None:
-    """Carry bytes between a terminal's descriptors and a console's, until either side ends.
+def attach(console: Console, keyboard: int, screen: int) -> None:
+    """Carry bytes between a terminal's descriptors and a console, until either side ends.
 
     Ctrl-A X leaves. A keyboard that ends (input that is no terminal) is just no longer read.
     """
     with _raw(keyboard), selectors.DefaultSelector() as ready:
-        ready.register(console, selectors.EVENT_READ)
+        ready.register(console.source, selectors.EVENT_READ)
         with suppress(PermissionError):  # a plain file, such as /dev/null, cannot be waited for
             ready.register(keyboard, selectors.EVENT_READ)
         escaped = False
         while True:
             for key, _ in ready.select():
                 text = _read(key.fd)
-                if key.fd == console:
+                if key.fd == console.source:
                     if not text:
                         return
                     os.write(screen, text)
@@ -98,7 +99,7 @@ def attach(console: int, keyboard: int, screen: int) -> None:
                     passed, escaped, leave = filter_keys(text, escaped)
                     if leave:
                         return
-                    os.write(console, passed)
+                    os.write(console.sink, passed)
                 else:
                     ready.unregister(keyboard)
 
@@ -106,7 +107,7 @@ def attach(console: int, keyboard: int, screen: int) -> None:
 def _read(descriptor: int) -> bytes:
     try:
         return os.read(descriptor, READ_BYTES)
-    except OSError:  # how a socket or a terminal may say that its other end is gone
+    except OSError:  # EIO is how a terminal says that its other end is gone
         return b""
 
 

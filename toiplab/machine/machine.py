@@ -233,7 +233,7 @@ class Machine:
             )
 
         self._qemu = Qemu.start(self.disk, command_line, self.qemu_log)
-        self._console = Console(self._qemu.serial.fileno(), self.serial_log)
+        self._console = Console(self._qemu.serial.source, self._qemu.serial.sink, self.serial_log)
         self.accelerator = accelerator
 
     def _comes_up_under(self, accelerator: Accelerator) -> bool:

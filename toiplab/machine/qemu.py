@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shlex
 import socket
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from toiplab.machine.qmp import Qmp
 from toiplab.machine.waiting import MachineGoneError
 
 END_SECONDS = 10
+SERIAL_BUFFER = 1 << 20  # bytes; what any user may have, pipe(7)
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,38 @@ class Disk:
     format: str
 
 
+@dataclass(frozen=True)
+class SerialPort:
+    """The host's descriptors of a serial port: ``source`` to read, ``sink`` to write.
+
+    FIFOs, and not a socket: a socket is full after a few hundred bytes that come one by
+    one, and then the guest stops in the middle of a line until somebody reads.
+    """
+
+    source: int
+    sink: int
+
+    @classmethod
+    def create(cls, stem: Path) -> SerialPort:
+        """Make the two FIFOs that ``Channels.serial`` names, and open our ends, fifo(7)."""
+        to_guest, from_guest = (stem.with_suffix(suffix) for suffix in (".in", ".out"))
+        os.mkfifo(to_guest, 0o600)
+        os.mkfifo(from_guest, 0o600)
+        source = os.open(from_guest, os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(source, fcntl.F_SETPIPE_SZ, SERIAL_BUFFER)
+        os.set_blocking(source, True)
+        return cls(source, os.open(to_guest, os.O_RDWR))
+
+    def close(self) -> None:
+        """Close both descriptors."""
+        os.close(self.source)
+        os.close(self.sink)
+
+
 class Qemu:
     """A QEMU process, with the host's ends of its serial port and of its control socket."""
 
-    def __init__(self, process: subprocess.Popen[bytes], serial: socket.socket, qmp: Qmp) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], serial: SerialPort, qmp: Qmp) -> None:
         self.process = process
         self.serial = serial
         self.qmp = qmp
@@ -46,8 +78,8 @@ class Qemu:
 
         ``command_line`` is given the overlay and the channels. QEMU is killed when this
         process ends in whatever way (prctl(2), PR_SET_PDEATHSIG; it goes by the calling
-        thread, so start machines from one that lasts). The overlay's name is removed as
-        soon as QEMU has it open, so nothing is left even then.
+        thread, so start machines from one that lasts). The files' names are removed as
+        soon as QEMU has them open, so nothing is left even then.
 
         Raises:
             ToipLabError: the overlay cannot be made.
@@ -55,25 +87,29 @@ class Qemu:
         """
         host.require("qemu-system-x86_64", "qemu-img", "setpriv")
         log.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="machine-", dir=log.parent) as folder:
-            overlay = Path(folder) / "overlay.qcow2"
+        with (
+            tempfile.TemporaryDirectory(prefix="machine-", dir=log.parent) as name,
+            ExitStack() as undo,
+        ):
+            folder = Path(name).resolve()
+            overlay = folder / "overlay.qcow2"
             backing = ["-b", disk.backing, "-F", disk.format]
             host.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, overlay])
-            serial, serial_peer = socket.socketpair()
-            control, control_peer = socket.socketpair()
-            with serial_peer, control_peer:
-                channels = Channels(serial_peer.fileno(), control_peer.fileno())
-                argv = command_line(overlay.resolve(), channels).argv()
+            serial = SerialPort.create(folder / "serial")
+            undo.callback(serial.close)
+            control, peer = socket.socketpair()
+            undo.callback(control.close)
+            with peer:
+                channels = Channels(folder / "serial", peer.fileno())
+                argv = command_line(overlay, channels).argv()
                 process = _spawn(argv, channels, log)
+            undo.callback(_end, process)
             try:
                 qmp = Qmp(control)
-            except BaseException as error:
-                serial.close()
-                control.close()
+            except MachineGoneError:
                 _end(process)
-                if isinstance(error, MachineGoneError):
-                    raise _ended_at_once(process.returncode, argv, log) from None
-                raise
+                raise _ended_at_once(process.returncode, log) from None
+            undo.pop_all()
         return cls(process, serial, qmp)
 
     @property
@@ -111,7 +147,7 @@ def _spawn(argv: list[str], channels: Channels, log: Path) -> subprocess.Popen[b
             stdin=subprocess.DEVNULL,
             stdout=messages,
             stderr=messages,
-            pass_fds=(channels.serial, channels.qmp),
+            pass_fds=(channels.qmp,),
             start_new_session=True,  # a terminal's Ctrl-C is for us; we end QEMU
         )
 
@@ -125,11 +161,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _ended_at_once(status: int, argv: list[str], log: Path) -> MachineGoneError:
+def _ended_at_once(status: int, log: Path) -> MachineGoneError:
     said = [line for line in host.tail(log).splitlines() if not line.startswith("$ ")]
     return MachineGoneError(
         f"QEMU ended at once, with status {status}:\n"
         + "\n".join(f"  | {line}" for line in said)
-        + f"\n  log: {log}",
-        hint=f"its command line begins the log: {argv[0]} …",
+        + f"\n  log: {log}"
     )

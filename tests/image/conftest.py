@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from toiplab.hardware import Forward, Hardware, InternalAdapter, NatAdapter
+from toiplab.image import vmdk
 from toiplab.image.ovf import DiskFacts
 
 LOOPBACK = IPv4Address("127.0.0.1")
@@ -42,10 +43,8 @@ def disk_facts() -> DiskFacts:
     )
 
 
-@pytest.fixture
-def raw_disk(tmp_path: Path) -> Path:
+def make_raw_disk(path: Path) -> Path:
     """33 MiB (two grain tables), with data in grains 0, 1 and 520."""
-    path = tmp_path / "disk.raw"
     with path.open("wb") as file:
         file.truncate(33 << 20)
         file.write(b"first grain" * 100)
@@ -54,3 +53,16 @@ def raw_disk(tmp_path: Path) -> Path:
         file.seek(520 * 65536)
         file.write(bytes(range(256)) * 256)
     return path
+
+
+@pytest.fixture
+def raw_disk(tmp_path: Path) -> Path:
+    return make_raw_disk(tmp_path / "disk.raw")
+
+
+@pytest.fixture(scope="session")
+def vmdk_bytes(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The VMDK of ``raw_disk``, to be broken."""
+    folder = tmp_path_factory.mktemp("vmdk")
+    vmdk.write(make_raw_disk(folder / "disk.raw"), folder / "disk.vmdk")
+    return (folder / "disk.vmdk").read_bytes()

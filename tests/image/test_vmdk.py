@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +43,7 @@ DISKS = {
     "a dense stretch across chunks": (4 * CHUNK, ((CHUNK - 5000, noise(CHUNK + 10000)),)),
     "exactly one table": (32 * MIB, ((0, b"a"), (32 * MIB - 1, b"z"))),
     "one grain more than a table": (32 * MIB + GRAIN, ((0, b"a"), (32 * MIB, b"z"))),
-    "an empty table between two": (100 * MIB, ((5, b"a"), (99 * MIB, noise(90 * KIB)))),
+    "an empty table between two": (65 * MIB, ((5, b"a"), (64 * MIB, noise(90 * KIB)))),
     "incompressible": (2 * MIB, ((0, noise(2 * MIB)),)),
 }
 
@@ -80,7 +81,7 @@ def test_only_grains_with_data_are_stored(tmp_path: Path, raw_disk: Path) -> Non
 
 
 def test_the_bytes_do_not_depend_on_the_threads(tmp_path: Path) -> None:
-    raw = make_raw(tmp_path / "disk.raw", 40 * MIB, (MIB, noise(9 * MIB)), (39 * MIB, b"end"))
+    raw = make_raw(tmp_path / "disk.raw", 40 * MIB, (MIB, noise(5 * MIB)), (39 * MIB, b"end"))
     files = set()
     for threads in (1, 2, 7):
         vmdk.write(raw, tmp_path / "disk.vmdk", threads=threads)
@@ -128,6 +129,19 @@ def test_a_failure_leaves_the_former_file(tmp_path: Path, raw_disk: Path) -> Non
         vmdk.write(raw_disk, out, level=99)
     assert out.read_bytes() == b"former"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["disk.raw", "disk.vmdk"]
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, raw_disk: Path) -> None:
+    out = tmp_path / "disk.vmdk"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (GRAIN, hard))
+    try:
+        with pytest.raises(ToipLabError) as error:
+            vmdk.write(raw_disk, out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert error.value.message == f"{out}: cannot be written: File too large"
+    assert [path.name for path in tmp_path.iterdir()] == ["disk.raw"]
 
 
 Change = Callable[[bytearray], None]
@@ -202,11 +216,10 @@ BROKEN: list[tuple[Change, int, str]] = [
 
 @pytest.mark.parametrize(("change", "sector", "what"), BROKEN)
 def test_a_broken_file_is_refused_with_its_place(
-    tmp_path: Path, raw_disk: Path, change: Change, sector: int, what: str
+    tmp_path: Path, vmdk_bytes: bytes, change: Change, sector: int, what: str
 ) -> None:
     out = tmp_path / "disk.vmdk"
-    vmdk.write(raw_disk, out)
-    data = bytearray(out.read_bytes())
+    data = bytearray(vmdk_bytes)
     directory = len(data) // 512 - 4
     change(data)
     out.write_bytes(data)
@@ -220,12 +233,13 @@ def test_a_broken_file_is_refused_with_its_place(
     assert error.value.message == f"{out}: broken VMDK at byte {place}: {what}"
 
 
-def test_a_changed_byte_is_seen_or_changes_no_data(tmp_path: Path, raw_disk: Path) -> None:
+def test_a_changed_byte_is_seen_or_changes_no_data(
+    tmp_path: Path, raw_disk: Path, vmdk_bytes: bytes
+) -> None:
     out, back = tmp_path / "disk.vmdk", tmp_path / "back.raw"
-    vmdk.write(raw_disk, out)
-    good, disk = out.read_bytes(), raw_disk.read_bytes()
+    good, disk = vmdk_bytes, raw_disk.read_bytes()
     passed = []
-    for place in [*range(0, 512, 3), *range(128 * 512, len(good), 7)]:
+    for place in [*range(0, 512, 5), *range(128 * 512, len(good), 41)]:
         bad = bytearray(good)
         bad[place] ^= 0x10
         out.write_bytes(bad)
@@ -239,10 +253,9 @@ def test_a_changed_byte_is_seen_or_changes_no_data(tmp_path: Path, raw_disk: Pat
     assert len(passed) <= 3  # bits that deflate does not use
 
 
-def test_a_broken_file_leaves_no_extracted_disk(tmp_path: Path, raw_disk: Path) -> None:
+def test_a_broken_file_leaves_no_extracted_disk(tmp_path: Path, vmdk_bytes: bytes) -> None:
     out, back = tmp_path / "disk.vmdk", tmp_path / "back.raw"
-    vmdk.write(raw_disk, out)
-    out.write_bytes(out.read_bytes()[:-512])
+    out.write_bytes(vmdk_bytes[:-512])
     with pytest.raises(ToipLabError, match="no end-of-stream marker"):
         vmdk_reader.extract(out, back)
     assert not back.exists()

@@ -135,8 +135,8 @@ def _embedded_core(core_img: bytes) -> bytes:
             f"core.img: {len(core_img)} bytes do not fit before the first partition",
             hint=f"at most {(PARTITION_START - 1) * SECTOR}: give grub-mkimage fewer modules",
         )
-    expected = BLOCK_LIST.pack(2, sectors - 1, LOAD_SEGMENT)
-    if core_img[BLOCK_LIST_OFFSET:SECTOR] != expected:
+    block_list = core_img[BLOCK_LIST_OFFSET:SECTOR]
+    if not core_img or block_list != BLOCK_LIST.pack(2, sectors - 1, LOAD_SEGMENT):
         raise ToipLabError(
             "core.img: its first sector does not load the rest from sector 2",
             hint="make it with grub-mkimage -O i386-pc, which writes this block list",

@@ -1,0 +1,121 @@
+"""The build manifest: what went into an OVA, kept beside it, and read by the exam."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from toiplab import files
+from toiplab.errors import ToipLabError
+
+
+class Record(BaseModel):
+    """A part of the manifest."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LabRecord(Record):
+    """The lab file that was built: its path from the project's top, and its hash."""
+
+    name: str
+    file: str
+    sha256: str
+
+
+class SourceRecord(Record):
+    """A suite that packages came from."""
+
+    uri: str
+    suite: str
+
+
+class IndexRecord(Record):
+    """An index of packages, as it was when the image was built."""
+
+    url: str
+    sha256: str
+
+
+class PackageRecord(Record):
+    """A package of the image; ``candidate`` is the newest version its suites had (row I5)."""
+
+    name: str
+    version: str
+    architecture: str
+    source: str
+    suite: str
+    sha256: str
+    candidate: str
+
+
+class SubstitutionRecord(Record):
+    """A source package taken at an older version, since the mirror lacked the newer."""
+
+    source: str
+    missing_version: str
+    missing_files: tuple[str, ...]
+    taken_version: str
+    binaries: tuple[str, ...]
+
+
+class StageRecord(Record):
+    """How long a stage of the build took, in seconds."""
+
+    title: str
+    seconds: float
+
+
+class Manifest(Record):
+    """Everything that went into an OVA; ``epoch`` is the newest time in it (since 1970)."""
+
+    toip_lab: str
+    builder: str
+    tools: dict[str, str]
+    lab: LabRecord
+    release: str
+    debian: str
+    instead_of: str
+    epoch: int
+    sources: tuple[SourceRecord, ...]
+    indexes: tuple[IndexRecord, ...]
+    substitutions: tuple[SubstitutionRecord, ...]
+    packages: tuple[PackageRecord, ...]
+    disk_uuid: str
+    ova: str
+    ova_sha256: str
+    ova_bytes: int
+    stages: tuple[StageRecord, ...]
+
+
+def path_for(ova: Path) -> Path:
+    """Where the manifest of an OVA is: beside it."""
+    return ova.with_suffix(".manifest.json")
+
+
+def write(manifest: Manifest, ova: Path) -> None:
+    """Write the manifest beside its OVA."""
+    files.write(path_for(ova), manifest.model_dump_json(indent=1).encode() + b"\n")
+
+
+def read(ova: Path) -> Manifest:
+    """Read the manifest beside an OVA.
+
+    Raises:
+        ToipLabError: there is none, or it is not one.
+    """
+    path = path_for(ova)
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ToipLabError(
+            f"{path}: {error.strerror}",
+            hint="the build writes it beside the OVA; keep the two together",
+        ) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise ToipLabError(
+            f"{path}: {place}: {first['msg']}", hint="build again: invoke build-ova"
+        ) from error

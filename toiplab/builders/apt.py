@@ -68,7 +68,11 @@ COMPLAINTS = (
     ),
     (r"Unable to locate package|no installation candidate", "there is no such package", ""),
     (r"held broken packages|unmet dependencies", "the packages do not fit together", ""),
-    (r"\b404\b|File not found", "a file is missing on it", "name another mirror (--mirror)"),
+    (
+        r"\b404\b|File not found|does not have a Release file",
+        "a file is missing on it",
+        "name another mirror (--mirror)",
+    ),
     (
         r"Could not connect|Connection refused|timed out|Connection failed|Unable to connect",
         "it does not answer",

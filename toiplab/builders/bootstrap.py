@@ -99,6 +99,7 @@ def _command(
     return [
         "mmdebstrap",
         "--variant=apt",
+        "--verbose",  # apt and dpkg into the log
         "--format=tar",
         f"--architectures={ARCHITECTURE}",
         # the indexes are there and were verified; what was present before is not removed

@@ -73,7 +73,7 @@ class Console:
             index = self._spawn.expect([*patterns], timeout=within)
         except pexpect.TIMEOUT:
             raise DeadlineError(
-                f"the guest did not show {what} within {within:.0f} s; {self.tail()}"
+                f"the guest did not show {what} within {within:g} s; {self.tail()}"
             ) from None
         except pexpect.EOF:
             raise MachineGoneError(

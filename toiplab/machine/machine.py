@@ -10,6 +10,7 @@ with Machine(hardware, disk, Path("build/smoke"), account) as machine:
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -127,13 +128,14 @@ class Machine:
     def shutdown(self, within: float = END_SECONDS) -> None:
         """Press the power button and wait until the guest has switched itself off."""
         self._shell = None
-        self.qemu.qmp.powerdown()
+        with suppress(MachineGoneError):  # it was just switching itself off
+            self.qemu.qmp.powerdown()
         ended = self.console.rest(within)
         trouble = self.console.tail()
         self.stop()
         if not ended:
             raise DeadlineError(
-                f"the guest did not switch itself off within {within:.0f} s of the power"
+                f"the guest did not switch itself off within {within:g} s of the power"
                 f" button; {trouble}"
             )
 
@@ -263,7 +265,7 @@ class Machine:
             if done:
                 return told
             if deadline.passed:
-                raise DeadlineError(f"not within {within:.0f} s: {what}; the last try: {told}")
+                raise DeadlineError(f"not within {within:g} s: {what}; the last try: {told}")
             self.console.rest(min(PAUSE_SECONDS, deadline.remaining))
 
 

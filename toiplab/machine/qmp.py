@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Coroutine
 from pathlib import Path
@@ -26,7 +27,8 @@ class Qmp:
 
     def __init__(self, connection: socket.socket) -> None:
         self._loop = asyncio.new_event_loop()
-        self._client = QMPClient()
+        self._client = QMPClient("machine")
+        self._client.logger.setLevel(logging.CRITICAL + 1)  # our own messages tell it all
         try:
             self._await(self._client.connect(connection), "greet")
         except BaseException:

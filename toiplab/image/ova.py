@@ -240,7 +240,9 @@ def _members(path: Path, file: BinaryIO) -> tuple[Member, ...]:
         raise _broken(path, "its first file is not an OVF descriptor")
     if "mf" in suffixes and suffixes.index("mf") not in (1, len(suffixes) - 1):
         raise _broken(path, "its manifest is neither second nor last")
-    if sum(m.size > TEXT_SIZE_MAX for m in members if m.name.endswith((".ovf", ".mf"))):
+    if len({member.name for member in members}) != len(members):
+        raise _broken(path, "two of its files have the same name")
+    if any(m.size > TEXT_SIZE_MAX for m in members if m.name.endswith((".ovf", ".mf"))):
         raise _broken(path, f"a descriptor or manifest of more than {TEXT_SIZE_MAX} bytes")
     return tuple(members)
 

@@ -50,7 +50,7 @@ def read(text: bytes, *, source: str) -> Descriptor:
     """
     try:
         root = ET.fromstring(text)  # noqa: S314 - expat limits entity expansion itself
-    except ET.ParseError as error:
+    except (ET.ParseError, ValueError, LookupError) as error:  # the last two: its encoding
         raise ToipLabError(f"{source}: not well-formed XML: {error}") from error
     if root.tag != f"{{{OVF_NAMESPACE}}}Envelope":
         raise ToipLabError(f"{source}: not an OVF descriptor: its root is not an Envelope")

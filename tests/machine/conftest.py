@@ -1,4 +1,4 @@
-"""A guest's console without a guest: a real bash on a real terminal, with a few stand-ins.
+"""Guests that cost little: boot sectors for QEMU, and a real bash on a real terminal.
 
 The stand-ins are programs in a folder that comes first in PATH: the host's own ``dmesg``
 would turn down the host's console, its ``sudo`` and ``login`` know none of our accounts.
@@ -12,8 +12,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from boot_sector import HALT, puts
 
 from toiplab.machine.console import Console
+from toiplab.machine.qemu import Disk
 
 DMESG = "#!/bin/sh\n"
 
@@ -81,3 +83,21 @@ def terminal(tmp_path):
     terminal = Terminal(tmp_path)
     yield terminal
     terminal.close()
+
+
+@pytest.fixture
+def disk_with(tmp_path):
+    """Makes a disk whose boot sector holds that code."""
+
+    def make(code):
+        disk = tmp_path / "disk.img"
+        assert len(code) <= 510
+        disk.write_bytes(code.ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
+        return Disk(str(disk), "raw")
+
+    return make
+
+
+@pytest.fixture
+def prompting_disk(disk_with):
+    return disk_with(puts("srv login: ") + HALT)

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from boot_sector import HALT, POWER_OFF, puts, repeated
 
 from toiplab import host
 from toiplab.errors import BAD_INPUT, ToipLabError
@@ -24,21 +25,6 @@ pytestmark = pytest.mark.skipif(
     host.which("qemu-system-x86_64") is None, reason="needs QEMU (package qemu-system-x86)"
 )
 
-# 16-bit code that waits until COM1 takes a byte, and gives it the one that follows.
-PUT = bytes.fromhex("ba fd 03  ec  a8 20  74 fb  ba f8 03  b0")
-OUT = bytes.fromhex("ee")
-HALT = bytes.fromhex("fa f4")
-POWER_OFF = bytes.fromhex("ba 04 06  b8 00 20  ef")  # the PIIX4's PM1 control, as SeaBIOS sets it
-
-
-def puts(text):
-    return b"".join(PUT + bytes((byte,)) + OUT for byte in text.encode())
-
-
-def repeated(character, times):
-    put = puts(character)
-    return b"\xb9" + times.to_bytes(2, "little") + put + bytes((0xE2, 256 - len(put) - 2))
-
 
 def hardware(*forwards):
     return Hardware("essai", 64, 1, (NatAdapter(forwards), InternalAdapter("labo")))
@@ -50,24 +36,6 @@ def empty_disk(tmp_path):
     with disk.open("wb") as file:
         file.truncate(1 << 20)
     return Disk(str(disk), "raw")
-
-
-@pytest.fixture
-def disk_with(tmp_path):
-    """Makes a disk whose boot sector holds that code."""
-
-    def make(code):
-        disk = tmp_path / "disk.img"
-        assert len(code) <= 510
-        disk.write_bytes(code.ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
-        return Disk(str(disk), "raw")
-
-    return make
-
-
-@pytest.fixture
-def prompting_disk(disk_with):
-    return disk_with(puts("srv login: ") + HALT)
 
 
 def machine(disk, tmp_path, *forwards, accelerator="tcg"):

@@ -52,7 +52,8 @@ def forward_lines(forwards: Iterable[Forward], user: str) -> Iterator[str]:
             lead = f"SIP server {address}:{first.host_port} ({first.protocol})"
         else:
             lead = f"{first.protocol} {address}:{_span(first.host_port, last.host_port)}"
-        yield f"{first.name}: {lead}  ->  guest port {_span(first.guest_port, last.guest_port)}"
+        name = first.name if first == last else first.name.rstrip("0123456789-_ ")
+        yield f"{name}: {lead}  ->  guest port {_span(first.guest_port, last.guest_port)}"
 
 
 def _runs(forwards: Iterable[Forward]) -> list[list[Forward]]:

@@ -206,6 +206,11 @@ class Machine:
     # Parts
 
     @property
+    def running(self) -> bool:
+        """Whether the machine is on."""
+        return self._qemu is not None and self._qemu.running
+
+    @property
     def qemu(self) -> Qemu:
         """The running QEMU; GuestError when the machine is off."""
         if self._qemu is None:

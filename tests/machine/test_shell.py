@@ -37,7 +37,8 @@ def shell(terminal):
         ("cat <<'end'\n$HOME `date`\nend", Finished(0, "$HOME `date`\n")),
         ("echo lab-end 0 0; echo login: ", Finished(0, "lab-end 0 0\nlogin:\n")),
         ("printf '\\377\\n'", Finished(0, "\ufffd\n")),
-        ("kill -TERM $$", Finished(143, "")),
+        ("kill -TERM $BASHPID", Finished(143, "")),
+        ("! false && echo 'wow!ls !! !1'", Finished(0, "wow!ls !! !1\n")),
     ],
 )
 def test_status_and_output_come_back_whole(shell, command, finished):
@@ -60,11 +61,20 @@ def test_a_kernel_message_in_the_middle_is_not_output(terminal, shell):
     assert (terminal.programs.parent / "quiet").exists()
 
 
+def test_a_lost_closing_line_is_asked_for_again(terminal, shell):
+    terminal.program(
+        "sha256sum",
+        "#!/bin/sh\n[ -e $TMPDIR/quiet ] && exec /usr/bin/sha256sum\ntouch $TMPDIR/quiet\n",
+    )
+    assert shell.run("echo once | tee -a $TMPDIR/count", timeout=0.5) == Finished(0, "once\n")
+    assert (terminal.programs.parent / "count").read_text() == "once\n"
+
+
 def test_a_console_that_always_disturbs_is_reported(terminal, shell):
     terminal.program("cat", DISTURBED_CAT % ":")
     with pytest.raises(GuestError) as caught:
         shell.run("seq 1 3")
-    assert caught.value.message.startswith("the output of a command came disturbed 3 times; ")
+    assert caught.value.message.startswith("the output of a command came disturbed 4 times; ")
     assert "e1000: link is down" in caught.value.message
 
 
@@ -74,7 +84,8 @@ def test_a_command_that_does_not_end_is_ended_by_the_guest(shell):
     assert caught.value.message == (
         "the guest did not end this within 0.2 s: echo begun; sleep 60\n  | begun"
     )
-    assert shell.run("echo still here").output == "still here\n"
+    assert shell.run("echo still here") == Finished(0, "still here\n")
+    assert shell.run("jobs; pgrep -x sleep -P $$").output == ""
 
 
 def test_a_shell_that_goes_away(shell):

@@ -68,15 +68,19 @@ class StageRecord(Record):
 
 
 class Manifest(Record):
-    """Everything that went into an OVA; ``epoch`` is the newest time in it (since 1970)."""
+    """Everything that went into an OVA.
+
+    ``inputs_sha256`` is of the lab file, its secrets and what in the checkout decides the
+    image; ``epoch`` is the newest time in the image, in seconds since 1970.
+    """
 
     toip_lab: str
     builder: str
     tools: dict[str, str]
     lab: LabRecord
+    inputs_sha256: str
     release: str
     debian: str
-    instead_of: str
     epoch: int
     sources: tuple[SourceRecord, ...]
     indexes: tuple[IndexRecord, ...]

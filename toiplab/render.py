@@ -12,6 +12,7 @@ import shutil
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path, PurePosixPath
+from uuid import UUID
 
 import jinja2
 
@@ -64,7 +65,7 @@ class Rendered:
 
 def render(inputs: Inputs, *, root: Path = PROJECT) -> Rendered:
     """Render everything a builder needs; ``root`` holds overlay/ and preseed/."""
-    environment = _environment(root, inputs)
+    environment = _appliance(root, inputs)
     packages = _text(environment, "preseed/packages.list.j2")
     lines = (line.strip() for line in packages.splitlines())
     return Rendered(
@@ -76,8 +77,8 @@ def render(inputs: Inputs, *, root: Path = PROJECT) -> Rendered:
     )
 
 
-def _environment(root: Path, inputs: Inputs) -> jinja2.Environment:
-    environment = jinja2.Environment(
+def _environment(root: Path) -> jinja2.Environment:
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(root),
         undefined=jinja2.StrictUndefined,
         finalize=_printable,
@@ -86,6 +87,10 @@ def _environment(root: Path, inputs: Inputs) -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - no HTML here; `_printable` guards these formats
     )
+
+
+def _appliance(root: Path, inputs: Inputs) -> jinja2.Environment:
+    environment = _environment(root)
     served = {subnet.subnet for subnet in inputs.lab.networks.lab.dhcp}
 
     def is_served(network: IPv4Network) -> bool:
@@ -151,6 +156,15 @@ def _passwords(inputs: Inputs) -> str:
     if inputs.lab.ssh.root_login == "yes":
         accounts.append("root")
     return "".join(f"{account}:{inputs.password_hash}\n" for account in accounts)
+
+
+def write_direct(folder: Path, *, release: Release, fs_uuid: UUID, root: Path = PROJECT) -> None:
+    """Write ``direct/`` into ``folder``: what only the direct builder lays on its disk."""
+    environment = _environment(root)
+    environment.globals.update(release=release, fs_uuid=str(fs_uuid))
+    for name in ("grub.cfg", "fstab"):
+        text = _text(environment, f"preseed/direct/{name}{TEMPLATE}")
+        files.write(folder / "direct" / name, text.lstrip("\n").encode(), mode=0o600)
 
 
 def write(rendered: Rendered, folder: Path) -> None:

@@ -236,13 +236,14 @@ def _withhold(
     missing: dict[tuple[str, str], list[Package]], absent: Sequence[Package], chosen: Chosen
 ) -> None:
     security = {suite.name for suite in chosen.release.suites if suite.area == "security"}
-    uris = {source.suite: source.uri for source in chosen.sources}
-    for package in absent:
-        if package.suite not in security:
-            raise ToipLabError(
-                f"{uris[package.suite]}/{package.path}: missing on the mirror",
-                hint="the mirror is not whole: name another (--mirror)",
-            )
+    replaceable = [package for package in absent if package.suite in security]
+    if not replaceable:
+        uris = {source.suite: source.uri for source in chosen.sources}
+        raise ToipLabError(
+            f"{uris[absent[0].suite]}/{absent[0].path}: missing on the mirror",
+            hint="the mirror is not whole: name another (--mirror)",
+        )
+    for package in replaceable:  # without them, the others may not be needed any more
         missing.setdefault((package.source, package.source_version), []).append(package)
 
 

@@ -38,7 +38,7 @@ class RootFacts:
     packages: tuple[str, ...]
 
 
-def make_root(
+def make_filesystem(
     image: Path,
     *,
     packages: Path,
@@ -75,7 +75,14 @@ def make_root(
         os.fchmod(out.fileno(), 0o666)
         descriptors = [file.fileno() for file in (stage_tar, out, facts)]
         host.run(
-            ["mmdebstrap", "--unshare-helper", "bash", folder / SCRIPT, folder, *map(str, descriptors)],
+            [
+                "mmdebstrap",
+                "--unshare-helper",
+                "bash",
+                folder / SCRIPT,
+                folder,
+                *map(str, descriptors),
+            ],
             log=log,
             stdin=base,
             pass_fds=descriptors,

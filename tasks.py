@@ -1,0 +1,91 @@
+"""The tasks of toip-lab. Each is thin: it reads options and calls the package.
+
+invoke --list
+invoke build-ova --lab labs/isi.yml
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from toiplab import cli
+
+DEFAULT_LAB = "labs/isi.yml"
+
+
+@task(
+    help={
+        "lab": f"the lab file (default: {DEFAULT_LAB})",
+        "release": "auto, buster (10.13) or bullseye (11); default: what the lab file says",
+        "builder": "auto or direct",
+        "mirror": "address of a debian folder; debian-security is looked for beside it",
+    }
+)
+def build_ova(
+    _: Context,
+    lab: str = DEFAULT_LAB,
+    release: str = "",
+    builder: str = "auto",
+    mirror: str = "",
+) -> None:
+    """Build the OVA of a lab, in dist/."""
+    with cli.reporting() as progress:
+        cli.build_ova(Path(lab), release=release, builder=builder, mirror=mirror, progress=progress)
+
+
+@task(help={"lab": "the lab file", "release": "buster or bullseye; auto renders buster"})
+def render(_: Context, lab: str = DEFAULT_LAB, release: str = "") -> None:
+    """Write what a build would use to build/<lab>/rendered/, to look at."""
+    with cli.reporting() as progress:
+        cli.render(Path(lab), release=release, progress=progress)
+
+
+@task(help={"ova": "the OVA (default: the newest in dist/)", "accel": "auto, kvm or tcg"})
+def boot(_: Context, ova: str = "", accel: str = "auto") -> None:
+    """Start an OVA in QEMU as its OVF says, its console in this terminal."""
+    with cli.reporting() as progress:
+        cli.boot(ova, accel=accel, progress=progress)
+
+
+@task(
+    help={
+        "ova": "the OVA (default: the newest in dist/)",
+        "lab": "the lab file it was built from (default: what its manifest says)",
+        "accel": "auto, kvm or tcg",
+    }
+)
+def smoke(_: Context, ova: str = "", lab: str = "", accel: str = "auto") -> None:
+    """Boot an OVA and examine it: every service, after the first boot and after a reboot."""
+    with cli.reporting() as progress:
+        cli.smoke(ova, lab=lab, accel=accel, progress=progress)
+
+
+@task
+def doctor(_: Context) -> None:
+    """Say what this machine can do: its tools, its builders, what is missing."""
+    with cli.reporting():
+        cli.doctor()
+
+
+@task
+def lint(context: Context) -> None:
+    """Check the code: ruff, mypy, shellcheck."""
+    with cli.reporting() as progress:
+        cli.lint(context, progress)
+
+
+@task(pre=[lint])
+def test(context: Context) -> None:
+    """Everything: lint, unit tests, an OVA built (a fresh one is reused), booted, examined."""
+    with cli.reporting():
+        cli.pytest(context)
+
+
+@task
+def clean(_: Context) -> None:
+    """Remove build/ and dist/."""
+    with cli.reporting():
+        cli.clean()

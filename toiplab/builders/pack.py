@@ -1,0 +1,122 @@
+"""From a finished disk to what is handed out: the OVA, its manifest, its package list."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from toiplab import __version__, doctor, files, manifest
+from toiplab.builders.contract import Request, ova_path
+from toiplab.builders.packages import PackageSet
+from toiplab.host import tools
+from toiplab.image import ova, ovf, vmdk
+from toiplab.progress import Progress
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a builder made a disk from; ``programs`` are the host's that it called."""
+
+    builder: str
+    request: Request
+    package_set: PackageSet
+    programs: tuple[str, ...]
+
+
+def pack(built: Built, raw: Path, progress: Progress) -> Path:
+    """Make the OVA of a raw disk, and what lies beside it; the raw disk is used up.
+
+    Raises:
+        ToipLabError: a file cannot be written.
+    """
+    lab, release = built.request.lab, built.package_set.release
+    target = ova_path(built.request, release.version)
+    compressed = raw.with_name(f"{target.stem}-disk1.vmdk")
+    with progress.step("Compress the disk into a VMDK"):
+        info = vmdk.write(raw, compressed)
+        raw.unlink()
+    with progress.step(f"Pack {target.name}"):
+        descriptor = ovf.write(
+            lab.hardware,
+            ovf.DiskFacts(compressed.name, compressed.stat().st_size, info.capacity, info.uuid),
+            product=ovf.Product(name="toip-lab", version=__version__),
+            annotation=f"{lab.title} ({release.title}, Asterisk {release.asterisk})",
+        )
+        # A former manifest must not speak for the new file, whatever happens in between.
+        manifest.path_for(target).unlink(missing_ok=True)
+        ova.write(target, descriptor=descriptor, disk=compressed)
+        compressed.unlink()
+    listing = "".join(f"{p.name} {p.version}\n" for p in built.package_set.packages)
+    files.write(target.with_suffix(".packages.txt"), listing.encode())
+    manifest.write(_manifest(built, info, target, progress), target)
+    return target
+
+
+def _manifest(
+    built: Built, info: vmdk.VmdkInfo, target: Path, progress: Progress
+) -> manifest.Manifest:
+    request, package_set = built.request, built.package_set
+    withheld = {
+        name: substitution.missing_version
+        for substitution in package_set.substitutions
+        for name in substitution.binaries
+    }
+    with target.open("rb") as file:
+        ova_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return manifest.Manifest(
+        toip_lab=__version__,
+        builder=built.builder,
+        tools={
+            tool.program: doctor.version(tool) or ""
+            for tool in tools()
+            if tool.program in built.programs
+        },
+        lab=manifest.LabRecord(
+            name=request.lab.name,
+            file=request.lab_path(),
+            sha256=hashlib.sha256(request.lab_file.read_bytes()).hexdigest(),
+        ),
+        inputs_sha256=request.digest(),
+        release=package_set.release.codename,
+        debian=package_set.release.version,
+        epoch=package_set.epoch,
+        sources=tuple(
+            manifest.SourceRecord(uri=source.uri, suite=source.suite)
+            for source in package_set.sources
+        ),
+        indexes=tuple(
+            manifest.IndexRecord(url=index.url, sha256=index.sha256)
+            for index in package_set.indexes
+        ),
+        substitutions=tuple(
+            manifest.SubstitutionRecord(
+                source=substitution.source,
+                missing_version=substitution.missing_version,
+                missing_files=substitution.missing_files,
+                taken_version=substitution.taken_version,
+                binaries=substitution.binaries,
+            )
+            for substitution in package_set.substitutions
+        ),
+        packages=tuple(
+            manifest.PackageRecord(
+                name=package.name,
+                version=package.version,
+                architecture=package.architecture,
+                source=package.source,
+                suite=package.suite,
+                sha256=package.sha256,
+                candidate=withheld.get(package.name, package.version),
+            )
+            for package in package_set.packages
+        ),
+        disk_uuid=str(info.uuid),
+        ova=target.name,
+        ova_sha256=ova_sha256,
+        ova_bytes=target.stat().st_size,
+        stages=tuple(
+            manifest.StageRecord(title=timing.title, seconds=round(timing.seconds, 1))
+            for timing in progress.timings
+        ),
+    )

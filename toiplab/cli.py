@@ -1,0 +1,139 @@
+"""What the Invoke tasks call: options in, one clear message out.
+
+Every mistake a user can mend ends as ``error: …`` with status 2, Ctrl-C with 130; a
+traceback is a fault of toip-lab itself.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from toiplab import doctor as machine_doctor
+from toiplab import render as rendering
+from toiplab.builders import choose_builder, direct
+from toiplab.builders.contract import Project, Request
+from toiplab.builders.sources import Chosen, choose, sources_of
+from toiplab.errors import BAD_INPUT, INTERRUPTED, ToipLabError
+from toiplab.image.ova import Ova, open_ova
+from toiplab.progress import Progress
+from toiplab.releases import RELEASES, by_codename
+
+
+@contextmanager
+def reporting() -> Iterator[Progress]:
+    """Run a task's work; end the program as the convention says when it cannot be done.
+
+    A request to terminate is treated as Ctrl-C, so that everything is cleaned up then too.
+    """
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    progress = Progress()
+    try:
+        yield progress
+    except ToipLabError as error:
+        raise Exit(f"error: {error}", code=error.status) from error
+    except OSError as error:
+        named = error.filename or ""
+        raise Exit(f"error: {named}: {error.strerror or error}", code=BAD_INPUT) from error
+    except KeyboardInterrupt as error:
+        raise Exit("interrupted", code=INTERRUPTED) from error
+
+
+def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def build_ova(
+    lab_file: Path, *, release: str, builder: str, mirror: str, progress: Progress
+) -> None:
+    """Build a lab's OVA and say where it is."""
+    request = Request.read(lab_file, release=release or None, mirror=mirror or None)
+    if request.release != "auto":
+        by_codename(request.release)
+    choose_builder(builder, progress)
+    with progress.step("Build the OVA"):
+        ova = direct.build(request, progress)
+    size = ova.stat().st_size / 1_000_000
+    progress.note(f"{ova.relative_to(request.project.top)}  ({size:.0f} MB)")
+    progress.note(
+        f"account {request.lab.administrator.login}; the passwords are in {request.secrets_path()}"
+    )
+    progress.note("prove it: make smoke      use it: make boot, or import it into VirtualBox")
+
+
+def render(lab_file: Path, *, release: str, progress: Progress) -> None:
+    """Write what a build would use, without the mirror's part, to look at."""
+    request = Request.read(lab_file, release=release or None)
+    wanted = RELEASES[0] if request.release == "auto" else by_codename(request.release)
+    archive = wanted.archive
+    chosen = (
+        Chosen(wanted, sources_of(wanted, archive))
+        if archive
+        else choose(wanted.codename, progress=progress)
+    )
+    folder = request.folder / "rendered"
+    rendering.write(rendering.render(direct.inputs(request, chosen)), folder)
+    progress.note(f"{folder.relative_to(request.project.top)}  ({wanted.title})")
+
+
+def newest_ova(given: str, project: Project) -> Ova:
+    """The OVA a user names, or the newest in dist/.
+
+    Raises:
+        ToipLabError: there is none, or it is not one.
+    """
+    if given:
+        return open_ova(Path(given))
+    found = sorted(project.dist.glob("*.ova"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise ToipLabError(f"{project.dist}: no OVA there yet", hint="build one: make ova")
+    return open_ova(found[-1])
+
+
+def lint(context: Context, progress: Progress) -> None:
+    """Run the linters; each prints what it finds."""
+    scripts = " ".join(str(path) for path in sorted(Path("scripts").glob("*.sh")))
+    for command in (
+        "ruff check --quiet .",
+        "ruff format --quiet --check .",
+        "mypy",
+        f"shellcheck .ci/run {scripts}",
+    ):
+        with progress.step(command.split()[0]):
+            _run(context, command)
+
+
+def pytest(context: Context) -> None:
+    """Run every test, those that build and boot included."""
+    _run(context, "pytest")
+
+
+def _run(context: Context, command: str) -> None:
+    path = f"{Path('.venv/bin').resolve()}{os.pathsep}{os.environ.get('PATH', '')}"
+    done = context.run(command, env={"PATH": path}, warn=True, pty=False)
+    if done is None or not done.ok:
+        raise ToipLabError(f"{command}: failed", status=1)
+
+
+def doctor() -> None:
+    """Print what this machine can do; end with status 2 where it cannot build."""
+    found = machine_doctor.report()
+    machine_doctor.show(found)
+    if found.status:
+        raise Exit(code=found.status)
+
+
+def clean() -> None:
+    """Remove what was built; downloaded packages too."""
+    project = Project()
+    for folder in (project.build, project.dist):
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder)

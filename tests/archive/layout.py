@@ -134,6 +134,8 @@ def build(deb: Deb, path: Path) -> Path:
 
 
 class _Quiet(SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # one connection for many files, as mirrors do
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name there
         pass
 

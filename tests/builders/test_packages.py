@@ -172,7 +172,15 @@ def test_valid_until_counts_for_a_live_release(resolved: Resolve, buster: Releas
 @pytest.mark.parametrize(
     ("signed_by", "meaning"),
     [
-        pytest.param("expired", "it is signed only by keys that have expired", id="expired"),
+        pytest.param(
+            "expired",
+            "it is signed only by keys that have expired",
+            id="expired",
+            marks=pytest.mark.skipif(
+                Path("/usr/bin/sqv").exists(),
+                reason="this apt uses sqv, for which a key counts as of the signature's date",
+            ),
+        ),
         pytest.param(
             "stranger", "its signature is by no key that is trusted for it", id="stranger"
         ),

@@ -135,6 +135,7 @@ def build(deb: Deb, path: Path) -> Path:
 
 class _Quiet(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # one connection for many files, as mirrors do
+    disable_nagle_algorithm = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name there
         pass

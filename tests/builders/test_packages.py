@@ -13,7 +13,7 @@ import pytest
 from tests.archive.layout import BUSTER, BUSTER_SECURITY, EPOCH, DebianArchive
 from tests.builders.conftest import MAIN, SECURITY, Screen, Signers
 from toiplab.builders.packages import PackageSet, Substitution, resolve
-from toiplab.builders.sources import Chosen, sources_of
+from toiplab.builders.sources import Chosen, choose, sources_of
 from toiplab.errors import ToipLabError
 from toiplab.releases import Release
 
@@ -107,6 +107,23 @@ def test_an_incomplete_security_source_is_taken_from_main(
         "pbx 1:16-sec is not whole on the mirror (missing: pbx-mp3_1:16-sec_amd64.deb): taken at "
         "1:16-main instead, for pbx, pbx-modules, pbx-mp3" in screen.text
     )
+
+
+def test_a_mirror_on_a_disk(
+    buster: Release, archive: DebianArchive, tmp_path: Path, screen: Screen
+) -> None:
+    archive.remove("pbx-mp3_1:16-sec_amd64.deb")
+    mirror = f"file://{archive.root}/debian"
+    found = resolve(
+        choose("buster", progress=screen.progress, mirror=mirror, releases=(buster,)),
+        ["pbx-mp3"],
+        cache=tmp_path / "cache",
+        log=tmp_path / "apt.log",
+        progress=screen.progress,
+        priorities=(),
+    )
+    assert found.versions["pbx-mp3"] == "1:16-main"
+    assert all((found.debs / package.file_name).exists() for package in found.packages)
 
 
 def test_a_gap_that_touches_nothing_wanted_changes_nothing(

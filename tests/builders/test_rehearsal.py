@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -56,7 +57,7 @@ grub-pc grub-pc/install_devices_empty boolean true
 man-db man-db/auto-update boolean false
 popularity-contest popularity-contest/participate boolean false
 """
-EARLY = {PurePosixPath("/etc/initramfs-tools/conf.d/rehearsal"): b"MODULES=dep\n"}
+EARLY = {PurePosixPath("/etc/initramfs-tools/conf.d/rehearsal"): b"MODULES=list\n"}
 STARTED_SECONDS = 300
 STOPPED_SECONDS = 90
 MAKE = """\
@@ -166,10 +167,17 @@ def test_mmdebstrap_installs_exactly_that(rehearsed: PackageSet, tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".log"] == ["root.tar"]
 
 
-def test_nothing_is_left_of_an_interruption(rehearsed: PackageSet, tmp_path: Path) -> None:
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    temporary.chmod(0o1777)
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A place for mmdebstrap that its user namespace may enter, unlike pytest's folders."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="toip-lab-test-") as name:
+        Path(name).chmod(0o1777)
+        yield Path(name)
+
+
+def test_nothing_is_left_of_an_interruption(
+    rehearsed: PackageSet, tmp_path: Path, temporary: Path
+) -> None:
     stored, log = tmp_path / "set", tmp_path / "mmdebstrap.log"
     stored.write_bytes(pickle.dumps(rehearsed))
     target = tmp_path / "out" / "root.tar"

@@ -144,6 +144,8 @@ class Apt:
             'Acquire::GzipIndexes "false";',
             'Acquire::PDiffs "false";',
             'Acquire::Retries "1";',
+            'Acquire::http::Timeout "20";',
+            'Acquire::https::Timeout "20";',
             f'Acquire::Check-Valid-Until "{valid_until}";',
             *network_options(),
         ]

@@ -11,6 +11,7 @@ import io
 import os
 import re
 import shlex
+import stat
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -67,17 +68,19 @@ def make_root(
         skeleton, status = work / "skeleton.tar", work / "status"
         skeleton.write_bytes(_skeleton(package_set, answers, early_files or {}))
         debs = _exactly(package_set, work / "debs")
-        host.run(
+        ended = host.run(
             _command(package_set, skeleton, debs, status, beside, answered=bool(answers)),
             log=log,
             cwd=Path("/"),  # mmdebstrap's namespace must be able to enter it
             env={
                 "SOURCE_DATE_EPOCH": str(package_set.epoch),
-                "TMPDIR": os.environ.get("TMPDIR", TEMPORARY),
+                "TMPDIR": _temporary(),
                 "DEBIAN_FRONTEND": "noninteractive",
             },
-            hint=_hint(),
+            check=False,
         )
+        if ended.status != 0:
+            raise _failure(ended.status, log)
         _compare(status.read_text(encoding="utf-8"), package_set, log)
 
 
@@ -187,10 +190,32 @@ def _compare(status: str, package_set: PackageSet, log: Path) -> None:
         )
 
 
-def _hint() -> str:
-    if os.geteuid() == 0:
-        return ""
-    return (
+def _failure(status: int, log: Path) -> ToipLabError:
+    """The error for a failed mmdebstrap; its command line, very long, is in the log."""
+    said = host.tail(log)
+    if "No space left on device" in said:
+        return ToipLabError(
+            f"mmdebstrap: the disk is full\n  log: {log}",
+            hint=f"free some space in {log.parent} and in {_temporary()}",
+        )
+    hint = (
         "as an ordinary user this needs user namespaces: /etc/subuid and /etc/subgid with an "
         "entry for you, and newuidmap (package uidmap)"
     )
+    return ToipLabError(
+        f"mmdebstrap failed with status {status}\n"
+        + "\n".join(f"  | {line}" for line in said.splitlines())
+        + f"\n  log: {log}",
+        hint=hint if os.geteuid() != 0 else "",
+    )
+
+
+def _temporary() -> str:
+    """Where mmdebstrap's root may grow: the user's TMPDIR if the namespace may use it."""
+    named = os.environ.get("TMPDIR")
+    if named is None:
+        return TEMPORARY
+    path = Path(named).resolve()
+    entered = all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents))
+    open_to_all = entered and path.stat().st_mode & stat.S_IWOTH
+    return named if os.geteuid() == 0 or open_to_all else TEMPORARY

@@ -25,7 +25,7 @@ PRIORITIES = ("required", "important", "standard")
 NAME = re.compile(r"[a-z0-9][a-z0-9.+-]*[a-z0-9.+]")  # Debian Policy 5.6.7; no trailing "-"
 INSTALL = re.compile(r"^Inst (\S+) \((\S+) ", re.MULTILINE)
 FAILED = re.compile(r"^(?:E|Error): Failed to fetch (\S+)\s+(.*)$", re.MULTILINE)
-ABSENT = re.compile(r"\b404\b|File not found")
+ABSENT = re.compile(r"\b404\b|File not found|No such file or directory")
 MEGABYTE = 1_000_000
 
 

@@ -23,7 +23,7 @@ from toiplab.releases import RELEASES, Archive, Release, by_codename
 AUTO = "auto"
 COMPONENT = "main"
 PROBE_SECONDS = 15
-SCHEMES = ("http", "https", "file")
+SCHEMES = ("http", "https", "copy")
 MIRROR_HINT = "an address of a debian folder, such as http://mirror.example.org/debian"
 UNREACHABLE_HINT = (
     "behind a proxy, set http_proxy or Acquire::http::Proxy in /etc/apt/apt.conf.d; "
@@ -168,7 +168,7 @@ def _named(name: str, releases: Sequence[Release]) -> Release:
 
 
 def _mirror(url: str) -> Archive:
-    main = url.rstrip("/")
+    main = re.sub(r"^file:", "copy:", url.rstrip("/"))  # so that apt keeps files in its cache
     if urlsplit(main).scheme not in SCHEMES or not main.endswith("/debian"):
         raise ToipLabError(f"mirror {url!r}: not the address of a mirror", hint=MIRROR_HINT)
     return Archive(main=main, security=f"{main}-security")

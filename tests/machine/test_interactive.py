@@ -1,9 +1,11 @@
+import subprocess
 import sys
 import textwrap
 from ipaddress import IPv4Address
 
 import pexpect
 import pytest
+from boot_sector import POWER_OFF, puts, repeated
 
 from toiplab import host
 from toiplab.hardware import Forward
@@ -44,13 +46,8 @@ def test_the_escape_key(typed, escaped, passed, pending, leave):
     assert filter_keys(typed, escaped) == (passed, pending, leave)
 
 
-@pytest.mark.skipif(
-    host.which("qemu-system-x86_64") is None, reason="needs QEMU (package qemu-system-x86)"
-)
-@pytest.mark.parametrize("keys", ["\x01x", "\x03\x01X"])
-def test_the_console_of_a_machine_in_a_terminal(prompting_disk, tmp_path, keys):
-    """Forwards first, then what the guest says; Ctrl-A X ends QEMU and gives the terminal back."""
-    script = textwrap.dedent(
+def person(disk, tmp_path):
+    return textwrap.dedent(
         f"""
         from pathlib import Path
         from toiplab.hardware import Hardware
@@ -59,13 +56,25 @@ def test_the_console_of_a_machine_in_a_terminal(prompting_disk, tmp_path, keys):
         from toiplab.machine.qemu import Disk
         from toiplab.progress import Progress
 
-        disk = Disk({prompting_disk.backing!r}, "raw")
+        disk = Disk({disk.backing!r}, "raw")
         logs = Path({str(tmp_path / "logs")!r})
         with Machine(Hardware("essai", 64, 1, ()), disk, logs, accelerator="tcg") as guest:
             boot_for_person(guest, Progress(), user="prof")
         print("qemu ended:", guest.running is False)
         """
     )
+
+
+needs_qemu = pytest.mark.skipif(
+    host.which("qemu-system-x86_64") is None, reason="needs QEMU (package qemu-system-x86)"
+)
+
+
+@needs_qemu
+@pytest.mark.parametrize("keys", ["\x01x", "\x03\x01X"])
+def test_the_console_of_a_machine_in_a_terminal(prompting_disk, tmp_path, keys):
+    """Forwards first, then what the guest says; Ctrl-A X ends QEMU and gives the terminal back."""
+    script = person(prompting_disk, tmp_path)
     child = pexpect.spawn(sys.executable, ["-c", script], cwd=host.PROJECT, timeout=20)
     child.expect("Ctrl-A X ends the machine")
     child.expect("srv login: ")
@@ -74,3 +83,20 @@ def test_the_console_of_a_machine_in_a_terminal(prompting_disk, tmp_path, keys):
     child.expect("qemu ended: True\r\n")
     child.expect(pexpect.EOF)
     assert child.wait() == 0
+
+
+@needs_qemu
+def test_without_a_terminal_it_shows_all_until_the_machine_ends(disk_with, tmp_path):
+    disk = disk_with(repeated(".", 5000) + puts("bye") + POWER_OFF)
+    ended = subprocess.run(
+        [sys.executable, "-c", person(disk, tmp_path)],
+        check=False,
+        cwd=host.PROJECT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert ended.returncode == 0
+    assert ended.stdout == "." * 5000 + "bye" + "qemu ended: True\n"
+    assert ended.stderr.endswith("the machine has ended\n")

@@ -32,6 +32,7 @@ KVM_SECONDS = 20
 TCG_SECONDS = 60
 END_SECONDS = 90
 PAUSE_SECONDS = 1.0
+LAST_TRY_SECONDS = 5.0
 
 KERNEL_SIGN = rf"(?=Linux version|\[ *\d+\.\d{{6}}\]|  OK  |systemd|{LOGIN_PROMPT})"
 HOPELESS = (r"Kernel panic", r"\(initramfs\)", r"emergency mode", r"grub rescue>")
@@ -162,7 +163,9 @@ class Machine:
         """The output of a command that must fail."""
         finished = self.run(command, timeout=timeout)
         if finished.status == 0:
-            raise GuestError(f"in the guest, {_told(command, finished)}; it should have failed")
+            raise GuestError(
+                f"in the guest, this should have failed: {command}{_below(finished.output)}"
+            )
         return finished.output
 
     # Waits
@@ -170,8 +173,8 @@ class Machine:
     def wait_until_succeeds(self, command: str, within: float = 60) -> str:
         """Try a command until it succeeds; returns its output. The error tells the last try."""
 
-        def tried() -> tuple[bool, str]:
-            finished = self.run(command, timeout=max(1.0, within))
+        def tried(remaining: float) -> tuple[bool, str]:
+            finished = self.run(command, timeout=max(LAST_TRY_SECONDS, remaining))
             told = finished.output if finished.status == 0 else _told(command, finished)
             return finished.status == 0, told
 
@@ -184,11 +187,11 @@ class Machine:
         the end of its journal.
         """
 
-        def looked() -> tuple[bool, str]:
+        def looked(_remaining: float) -> tuple[bool, str]:
             unit = Unit.read(name, self.succeed(Unit.query(name)))
             if unit.state is UnitState.LOST:
                 journal = self.run(f"journalctl --no-pager --lines 10 --unit {name}").output
-                raise GuestError(f"in the guest, {unit}\n{_indented(journal)}")
+                raise GuestError(f"in the guest, {unit}{_below(journal)}")
             return unit.state is UnitState.ACTIVE, str(unit)
 
         self._wait(looked, within, f"{name} was active")
@@ -262,11 +265,11 @@ class Machine:
         what = f"a login prompt (under {self.accelerator.upper()})"
         self.console.wait_for(LOGIN_PROMPT, within, what=what, hopeless=HOPELESS)
 
-    def _wait(self, attempt: Callable[[], tuple[bool, str]], within: float, what: str) -> str:
-        """Try until it works; between tries, read the console for a moment."""
+    def _wait(self, attempt: Callable[[float], tuple[bool, str]], within: float, what: str) -> str:
+        """Try (with the seconds that remain) until it works; then read the console a moment."""
         deadline = Deadline.within(within)
         while True:
-            done, told = attempt()
+            done, told = attempt(deadline.remaining)
             if done:
                 return told
             if deadline.passed:
@@ -275,8 +278,8 @@ class Machine:
 
 
 def _told(command: str, finished: Finished) -> str:
-    return f"this ended with status {finished.status}: {command}\n{_indented(finished.output)}"
+    return f"this ended with status {finished.status}: {command}{_below(finished.output)}"
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"  | {line}" for line in text.splitlines())
+def _below(text: str) -> str:
+    return "".join(f"\n  | {line}" for line in text.splitlines())

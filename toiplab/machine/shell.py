@@ -121,8 +121,8 @@ class Shell:
             if finished.status != QUIT:  # it had ended, and only the news of it was disturbed
                 return finished
             raise DeadlineError(
-                f"the guest did not end this within {timeout:g} s: {command}\n"
-                + _indented(finished.output)
+                f"the guest did not end this within {timeout:g} s: {command}"
+                + "".join(f"\n  | {line}" for line in finished.output.splitlines())
             ) from None
         return self._shown_again(token)
 
@@ -169,7 +169,3 @@ def _wait_for_shell(console: Console, what: str) -> None:
                 raise
         else:
             return
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  | {line}" for line in text.splitlines())

@@ -1,0 +1,147 @@
+"""What the system's own programs print, read into values; no command is run here."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_address
+
+INSTALLED = "ii"
+PROCESS = re.compile(r'\(\("([^"]+)"')
+SUBNET = re.compile(r"subnet\s+(\S+)\s+netmask\s+(\S+)\s*\{([^}]*)\}")
+COMMENT = re.compile(r"#.*")
+
+
+@dataclass(frozen=True)
+class Package:
+    """An installed package, as dpkg-query(1) shows it with ``PACKAGES_COMMAND``."""
+
+    name: str
+    version: str
+    status: str
+    priority: str
+
+
+PACKAGES_COMMAND = r"dpkg-query -W -f '${Package}\t${Version}\t${db:Status-Abbrev}\t${Priority}\n'"
+
+
+def packages(output: str) -> tuple[Package, ...]:
+    """The lines of ``PACKAGES_COMMAND``."""
+    rows = (line.split("\t") for line in output.splitlines())
+    return tuple(Package(row[0], row[1], row[2].strip(), row[3]) for row in rows if len(row) == 4)  # noqa: PLR2004
+
+
+def conffiles(output: str) -> dict[str, str]:
+    """Path to MD5, of dpkg-query's ``${Conffiles}`` lines; obsolete ones are left out."""
+    found = re.findall(r"^ ?(/\S+) ([0-9a-f]{32})$", output, re.MULTILINE)
+    return dict(found)
+
+
+def checksums(output: str) -> dict[str, str]:
+    """Path to MD5, of md5sum(1)'s lines, which are also those of ucf(1)'s hash file."""
+    found = re.findall(r"^([0-9a-f]{32}) [ *](\S+)$", output, re.MULTILINE)
+    return {path: digest for digest, path in found}
+
+
+def interfaces(output: str) -> dict[str, tuple[IPv4Interface, ...]]:
+    """Each network card with its IPv4 addresses, from ``ip -j addr`` (ip-address(8))."""
+    try:
+        links = json.loads(output)
+    except json.JSONDecodeError:
+        return {}
+    return {
+        link["ifname"]: tuple(
+            IPv4Interface(f"{address['local']}/{address['prefixlen']}")
+            for address in link["addr_info"]
+            if address["family"] == "inet"
+        )
+        for link in links
+        if "ifname" in link
+    }
+
+
+@dataclass(frozen=True)
+class Socket:
+    """A socket that waits for strangers, of ``ss -H -lntup`` (ss(8))."""
+
+    protocol: str
+    address: str
+    port: int
+    program: str
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only the machine itself can reach it."""
+        address = self.address.strip("[]").partition("%")[0]
+        return address != "*" and ip_address(address).is_loopback
+
+    def __str__(self) -> str:
+        return f"{self.program} on {self.address}:{self.port}/{self.protocol}"
+
+
+def sockets(output: str) -> tuple[Socket, ...]:
+    """The lines of ``ss -H -lntup``."""
+    found = []
+    for line in output.splitlines():
+        fields = line.split()
+        if len(fields) > 4 and fields[0] in ("tcp", "udp"):  # noqa: PLR2004
+            address, _, port = fields[4].rpartition(":")
+            program = PROCESS.search(line)
+            found.append(Socket(fields[0], address, int(port), program[1] if program else "?"))
+    return tuple(found)
+
+
+def packet_listeners(output: str, program: str) -> frozenset[str]:
+    """The cards on which a program has a packet socket, from ``ss -H -a -0 -p``."""
+    return frozenset(
+        re.findall(rf'\*:(\S+)\s.*\(\("{re.escape(program)}"', output),
+    )
+
+
+def assignments(text: str) -> dict[str, str]:
+    """The plain assignments of a shell file such as those of /etc/default."""
+    found = re.findall(r'^\s*(\w+)=("?)(.*?)\2\s*$', text, re.MULTILINE)
+    return {name: value for name, _, value in found}
+
+
+def directives(text: str) -> dict[str, tuple[str, ...]]:
+    """The lines of ``sshd -T``: each keyword in small letters with all its values."""
+    found: dict[str, tuple[str, ...]] = {}
+    for line in text.splitlines():
+        keyword, _, value = line.partition(" ")
+        found[keyword] = (*found.get(keyword, ()), value)
+    return found
+
+
+@dataclass(frozen=True)
+class ServedSubnet:
+    """A subnet declaration of dhcpd.conf(5), with its statements as they stand there."""
+
+    network: IPv4Network
+    statements: frozenset[str]
+
+
+def dhcpd_statements(text: str) -> tuple[str, ...]:
+    """The statements of dhcpd.conf outside any braces, comments left out."""
+    plain = COMMENT.sub("", text)
+    while plain != (shallower := re.sub(r"[^;{}]*\{[^{}]*\}", "", plain)):
+        plain = shallower
+    return tuple(" ".join(part.split()) for part in plain.split(";") if part.strip())
+
+
+def dhcpd_subnets(text: str) -> tuple[ServedSubnet, ...]:
+    """The subnet declarations of dhcpd.conf, in order."""
+    return tuple(
+        ServedSubnet(
+            IPv4Network((IPv4Address(network), str(IPv4Address(mask)))),
+            frozenset(" ".join(part.split()) for part in body.split(";") if part.strip()),
+        )
+        for network, mask, body in SUBNET.findall(COMMENT.sub("", text))
+    )
+
+
+def last_line(output: str) -> str:
+    """The last line that says something, such as ``systemctl is-enabled``'s answer."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1] if lines else ""

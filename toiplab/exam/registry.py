@@ -1,0 +1,79 @@
+"""What a check is: a row of the contract, a function that looks, and what it saw.
+
+A module of the exam holds functions made into checks by ``@check`` and lists them, in the
+order they run, in its ``CHECKS``; ``first_exam`` strings those lists together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from toiplab.exam.subject import Subject
+
+Look = Callable[[Subject], str]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: ``run`` looks at the subject and returns what it saw, in a few words.
+
+    ``row`` is the row of the contract it proves, such as ``A6``; ``whole`` is the row of
+    what concerns the machine as a whole. ``run`` raises CheckFailedError when the subject
+    is not as the lab says.
+    """
+
+    row: str
+    title: str
+    run: Look
+
+    @property
+    def name(self) -> str:
+        """A name that is unique in the exam, such as ``A6 parking``."""
+        return f"{self.row} {self.run.__name__}"
+
+
+def check(row: str, title: str) -> Callable[[Look], Check]:
+    """Make a function into the check of a row."""
+
+    def made(look: Look) -> Check:
+        return Check(row, title, look)
+
+    return made
+
+
+class CheckFailedError(Exception):
+    """The subject is not as it should be; the message says what was expected and seen."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing a check compares; ``what`` names it in the failure's message."""
+
+    what: str
+    expected: object
+    seen: object
+
+
+def agree(*facts: Fact) -> None:
+    """Check that each fact is seen as expected.
+
+    Raises:
+        CheckFailedError: naming every fact that is not.
+    """
+    wrong = [
+        f"{fact.what}: expected {_shown(fact.expected)}, saw {_shown(fact.seen)}"
+        for fact in facts
+        if fact.expected != fact.seen
+    ]
+    if wrong:
+        raise CheckFailedError("; ".join(wrong))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, (tuple, list, set, frozenset)):
+        items = sorted(map(str, value)) if isinstance(value, (set, frozenset)) else value
+        return " ".join(map(str, items)) or "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if value not in (None, "") else "nothing"

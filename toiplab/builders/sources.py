@@ -22,7 +22,7 @@ from toiplab.releases import RELEASES, Archive, Release, by_codename
 
 AUTO = "auto"
 COMPONENT = "main"
-PROBE_SECONDS = 15
+PROBE_SECONDS = 20
 SCHEMES = ("http", "https", "copy")
 MIRROR_HINT = "an address of a debian folder, such as http://mirror.example.org/debian"
 UNREACHABLE_HINT = (

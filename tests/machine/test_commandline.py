@@ -29,7 +29,7 @@ def values(words, option):
 def test_the_whole_command_line():
     assert argv() == [
         "qemu-system-x86_64",
-        *("-name", "isi"),
+        *("-name", "guest=isi"),
         *("-no-user-config", "-nodefaults"),
         *("-display", "none"),
         *("-M", "pc"),
@@ -65,11 +65,11 @@ def test_kvm_gives_the_guest_the_processor_of_the_host():
 
 def test_commas_are_doubled_where_qemu_would_split():
     words = argv(
-        Hardware("salle 1, groupe 2", 512, 1, ()),
+        Hardware("salle=1, groupe 2", 512, 1, ()),
         overlay=Path("/srv/a,b/overlay.qcow2"),
         serial_log=Path("/logs/a,b.log"),
     )
-    assert values(words, "-name") == ["salle 1,, groupe 2"]
+    assert values(words, "-name") == ["guest=salle=1,, groupe 2"]
     assert "file=/srv/a,,b/overlay.qcow2," in values(words, "-drive")[0]
     assert "logfile=/logs/a,,b.log," in values(words, "-chardev")[1]
 

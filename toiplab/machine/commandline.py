@@ -69,7 +69,7 @@ class CommandLine:
     def argv(self) -> list[str]:
         """The program and its arguments, qemu(1)."""
         return [
-            *("qemu-system-x86_64", "-name", escape(self.hardware.name)),
+            *("qemu-system-x86_64", "-name", f"guest={escape(self.hardware.name)}"),
             *("-no-user-config", "-nodefaults", "-display", "none"),
             *("-M", "pc", "-global", "PIIX4_PM.acpi-root-pci-hotplug=off"),
             *ACCELERATION[self.accelerator],

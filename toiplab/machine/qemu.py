@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,8 @@ class SerialPort:
         os.mkfifo(to_guest, 0o600)
         os.mkfifo(from_guest, 0o600)
         source = os.open(from_guest, os.O_RDONLY | os.O_NONBLOCK)
-        fcntl.fcntl(source, fcntl.F_SETPIPE_SZ, SERIAL_BUFFER)
+        with suppress(PermissionError):  # a user with a great many pipes gets less
+            fcntl.fcntl(source, fcntl.F_SETPIPE_SZ, SERIAL_BUFFER)
         os.set_blocking(source, True)
         return cls(source, os.open(to_guest, os.O_RDWR))
 
@@ -103,7 +104,8 @@ class Qemu:
                 channels = Channels(folder / "serial", peer.fileno())
                 argv = command_line(overlay, channels).argv()
                 process = _spawn(argv, channels, log)
-            undo.callback(_end, process)
+            undo.callback(process.wait)
+            undo.callback(process.kill)
             try:
                 qmp = Qmp(control)
             except MachineGoneError:

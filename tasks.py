@@ -47,7 +47,7 @@ def render(_: Context, lab: str = DEFAULT_LAB, release: str = "") -> None:
 def boot(_: Context, ova: str = "", accel: str = "auto") -> None:
     """Start an OVA in QEMU as its OVF says, its console in this terminal."""
     with cli.reporting() as progress:
-        cli.boot(ova, accel=accel, progress=progress)
+        cli.boot(ova, accel=cli.accelerator(accel), progress=progress)
 
 
 @task(
@@ -60,7 +60,7 @@ def boot(_: Context, ova: str = "", accel: str = "auto") -> None:
 def smoke(_: Context, ova: str = "", lab: str = "", accel: str = "auto") -> None:
     """Boot an OVA and examine it: every service, after the first boot and after a reboot."""
     with cli.reporting() as progress:
-        cli.smoke(ova, lab=lab, accel=accel, progress=progress)
+        cli.smoke(ova, lab=lab, accel=cli.accelerator(accel), progress=progress)
 
 
 @task

@@ -63,6 +63,8 @@ authorize() {
 set_locale() {
     locale-gen >/dev/null
     ln -sf "/usr/share/zoneinfo/$TIMEZONE" /etc/localtime
+    # Worked out now, the keyboard's and the font's set-up need not be at every boot.
+    setupcon --force --save-only
 }
 
 # Rows I7, D4, H2.
@@ -71,7 +73,9 @@ enable_services() {
     if [ -e /etc/systemd/system/toip-lab-cdr.service ]; then
         systemctl --quiet enable toip-lab-cdr
     fi
-    systemctl --quiet disable apt-daily.timer apt-daily-upgrade.timer
+    # What the preset file of the overlay names, and why.
+    systemctl --quiet disable apt-daily.timer apt-daily-upgrade.timer \
+        e2scrub_reap.service e2scrub_all.timer
 }
 
 # Row H2: what makes a machine itself is made at its first boot, never shipped.

@@ -18,12 +18,20 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from toiplab import doctor as machine_doctor
+from toiplab import manifest
 from toiplab import render as rendering
 from toiplab.builders import choose_builder, direct
 from toiplab.builders.contract import Project, Request
 from toiplab.builders.sources import Chosen, choose, sources_of
 from toiplab.errors import BAD_INPUT, INTERRUPTED, ToipLabError
+from toiplab.exam.smoke import newest_ova
+from toiplab.exam.smoke import smoke as examine
 from toiplab.image.ova import Ova, open_ova
+from toiplab.lab.load import load
+from toiplab.machine.accelerator import Choice, KvmMemory
+from toiplab.machine.interactive import boot_for_person
+from toiplab.machine.machine import Machine
+from toiplab.machine.qemu import Disk
 from toiplab.progress import Progress
 from toiplab.releases import RELEASES, by_codename
 
@@ -84,18 +92,54 @@ def render(lab_file: Path, *, release: str, progress: Progress) -> None:
     progress.note(f"{folder.relative_to(request.project.top)}  ({wanted.title})")
 
 
-def newest_ova(given: str, project: Project) -> Ova:
-    """The OVA a user names, or the newest in dist/.
+def boot(given: str, *, accel: Choice, progress: Progress) -> None:
+    """Start an OVA for a person, its console in this terminal."""
+    project = Project()
+    ova = open_ova(Path(given) if given else newest_ova(project.dist))
+    logs = project.build / "boot"
+    with Machine(
+        ova.hardware,
+        Disk(ova.backing(), "vmdk"),
+        logs,
+        accelerator=accel,
+        kvm_memory=KvmMemory(project.build / "kvm-fails"),
+        progress=progress,
+    ) as machine:
+        boot_for_person(machine, progress, user=administrator(ova))
+
+
+def smoke(given: str, *, lab: str, accel: Choice, progress: Progress) -> None:
+    """Examine an OVA; end with status 1 when a check fails, 2 when the exam could not run."""
+    project = Project()
+    ova = Path(given) if given else newest_ova(project.dist)
+    status = examine(
+        ova,
+        logs=project.build / "smoke",
+        lab_file=Path(lab) if lab else None,
+        accelerator=accel,
+        progress=progress,
+    )
+    if status:
+        raise Exit(code=status)
+
+
+def accelerator(given: str) -> Choice:
+    """Check the word a user typed for the accelerator.
 
     Raises:
-        ToipLabError: there is none, or it is not one.
+        ToipLabError: it is none.
     """
-    if given:
-        return open_ova(Path(given))
-    found = sorted(project.dist.glob("*.ova"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise ToipLabError(f"{project.dist}: no OVA there yet", hint="build one: make ova")
-    return open_ova(found[-1])
+    match given:
+        case "auto" | "kvm" | "tcg":
+            return given
+    raise ToipLabError(f"--accel {given!r}: no such accelerator", hint="auto, kvm or tcg")
+
+
+def administrator(ova: Ova) -> str:
+    """The login to name to a person; a general word where the OVA's lab is not at hand."""
+    with suppress(ToipLabError):
+        return load(Path(manifest.read(ova.path).lab.file)).administrator.login
+    return "user"
 
 
 def lint(context: Context, progress: Progress) -> None:

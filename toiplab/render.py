@@ -30,6 +30,8 @@ TEMPLATE = ".j2"
 STRUCTURAL = frozenset("\n\r\0")
 # The kinds of value that a template may print; never a part of the model, nor nothing.
 PRINTABLE = (str, int, IPv4Address, IPv4Network, PortRange, SlotRange)
+# What dpkg and initramfs-tools read while packages are installed.
+EARLY = ("/etc/dpkg/dpkg.cfg.d", "/etc/initramfs-tools", "/usr/share/initramfs-tools")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,15 @@ class Rendered:
     debconf: str
     settings: str
     passwords: str
+
+    @property
+    def early(self) -> dict[PurePosixPath, bytes]:
+        """The part of the overlay that must be there before the packages are installed."""
+        return {
+            place: content
+            for place, content in self.overlay
+            if any(place.is_relative_to(folder) for folder in EARLY)
+        }
 
 
 def render(inputs: Inputs, *, root: Path = PROJECT) -> Rendered:

@@ -78,7 +78,12 @@ def build(request: Request, progress: Progress) -> Path:
         identity = Identity.derive(request, package_set)
         base = scratch / "packages.tar"
         bootstrap.make_root(
-            package_set, target=base, log=log, progress=progress, answers=rendered.debconf
+            package_set,
+            target=base,
+            log=log,
+            progress=progress,
+            answers=rendered.debconf,
+            early_files=rendered.early,
         )
         with progress.step("Make it the appliance: overlay, accounts, services"):
             stage = scratch / "stage"

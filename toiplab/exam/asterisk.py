@@ -11,6 +11,7 @@ SOUNDS = "/usr/share/asterisk/sounds"
 ENGLISH = "en"
 # What a caller hears of rows A4 to A6: an unknown number, voicemail, a parking slot.
 PROMPTS = ("pbx-invalid", "vm-login", "vm-password", "vm-isunavail", "vm-intro", "digits/7")
+SHIPPED_MODULES = "dpkg -L asterisk-mp3 asterisk-mysql | sed -n 's,.*/,,; /[.]so$/p' | sort"
 YES_NO = {True: "Yes", False: "No"}
 
 
@@ -88,13 +89,12 @@ def prompts(subject: Subject) -> str:
 def modules(subject: Subject) -> str:
     """The modules are those that the two packages ship."""
     shipped, shown, music, cdr = subject.ask(
-        "dpkg -L asterisk-mp3 asterisk-mysql",
-        "asterisk -rx 'module show'",
+        SHIPPED_MODULES,
+        f'for so in $({SHIPPED_MODULES}); do asterisk -rx "module show like $so"; done',
         "asterisk -rx 'moh show files'",
         "asterisk -rx 'cdr show status'",
     )
-    files = [line.rpartition("/")[2] for line in shipped.splitlines()]
-    wanted = sorted(name for name in files if name.endswith(".so"))
+    wanted = shipped.split()
     running = readings.modules(shown)
     playing = readings.music(music)
     backend = "mysql" if subject.lab.cdr == "mysql" else "csv"

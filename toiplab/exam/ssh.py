@@ -77,8 +77,7 @@ def own_identity(subject: Subject) -> str:
         Fact("host keys sshd wants and lacks", [], [path for path in wanted if path not in ages]),
         Fact("host keys older than the first boot", [], [p for p, t in ages.items() if t <= epoch]),
         Fact("host keys there are", True, bool(ages)),
-        Fact("machine-id of 32 hexadecimal digits", True, valid)
-        ),
+        Fact("machine-id of 32 hexadecimal digits", True, valid),
         Fact("machine-id made at the first boot", True, _when(made) > epoch),
     )
     return f"active, enabled, {len(ages)} host keys of its own"

@@ -61,7 +61,7 @@ authorize() {
 }
 
 set_locale() {
-    locale-gen >/dev/null
+    locale-gen --keep-existing >/dev/null
     ln -sf "/usr/share/zoneinfo/$TIMEZONE" /etc/localtime
     # Worked out now, the keyboard's and the font's set-up need not be at every boot.
     setupcon --force --save-only

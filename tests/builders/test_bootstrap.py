@@ -28,7 +28,7 @@ env > "$RECORD/env"
 for argument; do
     case $argument in
         --setup-hook=tar-in*) set -- $argument; cp "$2" "$RECORD/skeleton.tar" ;;
-        --setup-hook=sync-in*/debs*) set -- $argument; ls "$2" > "$RECORD/debs" ;;
+        --setup-hook=sync-in*) set -- $argument; ls "$2" > "$RECORD/${2##*/}" ;;
         --customize-hook=download*) set -- $argument; cp "$RECORD/status" "$3" ;;
         */.root.tar.*) echo packed > "$argument" ;;
     esac
@@ -65,8 +65,11 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def package_set(tmp_path: Path) -> PackageSet:
-    debs = tmp_path / "debs"
+    debs, lists = tmp_path / "debs", tmp_path / "lists"
     debs.mkdir()
+    lists.mkdir()
+    for name in ("m_debian_dists_buster_InRelease", "lock"):
+        (lists / name).touch()
     packages = (package("base", "1"), package("pbx", "1:16"))
     for each in packages:
         (debs / each.file_name).touch()
@@ -80,7 +83,7 @@ def package_set(tmp_path: Path) -> PackageSet:
         epoch=1662805020,
         preferences="Package: pbx\nPin: version 1:17\nPin-Priority: -1\n",
         debs=debs,
-        lists=tmp_path / "lists",
+        lists=lists,
     )
 
 
@@ -121,6 +124,7 @@ def test_what_mmdebstrap_is_told(
         "base_1_amd64.deb",
         "pbx_1%3a16_amd64.deb",
     ]
+    assert (record / "lists").read_text(encoding="utf-8") == "m_debian_dists_buster_InRelease\n"
     assert [path.name for path in target.parent.iterdir()] == ["root.tar"]
 
 

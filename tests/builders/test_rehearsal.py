@@ -163,6 +163,7 @@ def test_mmdebstrap_installs_exactly_that(rehearsed: PackageSet, tmp_path: Path)
     ):
         assert left not in members
     assert not [name for name in members if name.endswith((".deb", "_Packages", "_InRelease"))]
+    assert os.geteuid() not in {member.uid for member in members.values()} - {0}
     assert max(member.mtime for member in members.values()) <= rehearsed.epoch
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".log"] == ["root.tar"]
 

@@ -11,10 +11,11 @@ import io
 import os
 import re
 import shlex
+import shutil
 import stat
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -30,6 +31,8 @@ MERGED_USR = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 ARCHIVES = PurePosixPath("var/cache/apt/archives")
 LISTS = PurePosixPath("var/lib/apt/lists")
 PREFERENCES = PurePosixPath("etc/apt/preferences.d/toip-lab-build")
+STATUS = PurePosixPath("var/lib/dpkg/status")
+SKELETON = "skeleton.tar"
 ANSWERS = PurePosixPath("tmp/debconf-answers")  # mmdebstrap empties /tmp at the end
 TEMPORARY = "/var/tmp"  # noqa: S108 -- large, on disk, and open to the user namespace
 INSTALLED = re.compile(r"^(Package|Status|Version): (.*)$", re.MULTILINE)
@@ -65,11 +68,11 @@ def make_root(
         appearing(target) as beside,
     ):
         work = Path(folder)
-        skeleton, status = work / "skeleton.tar", work / "status"
-        skeleton.write_bytes(_skeleton(package_set, answers, early_files or {}))
-        debs = _exactly(package_set, work / "debs")
+        (work / SKELETON).write_bytes(_skeleton(package_set, answers, early_files or {}))
+        _link((path for path in package_set.lists.glob("*_*") if path.is_file()), work / "lists")
+        _link((package_set.debs / each.file_name for each in package_set.packages), work / "debs")
         ended = host.run(
-            _command(package_set, skeleton, debs, status, beside, answered=bool(answers)),
+            _command(package_set, work, beside, answered=bool(answers)),
             log=log,
             cwd=Path("/"),  # mmdebstrap's namespace must be able to enter it
             env={
@@ -81,18 +84,10 @@ def make_root(
         )
         if ended.status != 0:
             raise _failure(ended.status, log)
-        _compare(status.read_text(encoding="utf-8"), package_set, log)
+        _compare((work / "status").read_text(encoding="utf-8"), package_set, log)
 
 
-def _command(
-    package_set: PackageSet,
-    skeleton: Path,
-    debs: Path,
-    status: Path,
-    target: Path,
-    *,
-    answered: bool,
-) -> list[str]:
+def _command(package_set: PackageSet, work: Path, target: Path, *, answered: bool) -> list[str]:
     def special(verb: str, *paths: Path | PurePosixPath) -> str:
         return f"{verb} {' '.join(shlex.quote(str(path)) for path in paths)}"
 
@@ -108,12 +103,12 @@ def _command(
         # the indexes are there and were verified; what was present before is not removed
         "--skip=update,check/signed-by,essential/unlink",
         f"--include={','.join(package.name for package in package_set.packages)}",
-        f"--setup-hook={special('tar-in', skeleton, inside)}",
-        f"--setup-hook={special('sync-in', package_set.lists, inside / LISTS)}",
-        f"--setup-hook={special('sync-in', debs, inside / ARCHIVES)}",
+        f"--setup-hook={special('tar-in', work / SKELETON, inside)}",
+        f"--setup-hook={special('sync-in', work / 'lists', inside / LISTS)}",
+        f"--setup-hook={special('sync-in', work / 'debs', inside / ARCHIVES)}",
         *(answer if answered else []),
         f"--customize-hook=rm -f {forget}",
-        f"--customize-hook={special('download', inside / 'var/lib/dpkg/status', status)}",
+        f"--customize-hook={special('download', inside / STATUS, work / 'status')}",
         package_set.release.codename,
         str(target),
         *(source.line() for source in package_set.sources),
@@ -155,16 +150,14 @@ def _entry(tar: tarfile.TarFile, path: PurePosixPath, mtime: int) -> Iterator[ta
     tar.addfile(entry)
 
 
-def _exactly(package_set: PackageSet, folder: Path) -> Path:
-    """A folder with the set's packages and no others: links into the cache of downloads."""
+def _link(paths: Iterable[Path], folder: Path) -> None:
+    """Make a folder with exactly these files, without copying them if it can be helped."""
     folder.mkdir()
-    for package in package_set.packages:
-        path = package_set.debs / package.file_name
+    for path in paths:
         try:
-            (folder / package.file_name).hardlink_to(path)
+            (folder / path.name).hardlink_to(path)
         except OSError:  # another file system
-            (folder / package.file_name).symlink_to(path)
-    return folder
+            shutil.copyfile(path, folder / path.name)
 
 
 def _compare(status: str, package_set: PackageSet, log: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toiplab.exam import asterisk_readings as readings
+from toiplab.exam.readings import checksums
 from toiplab.exam.registry import Fact, agree, check
 from toiplab.exam.subject import Subject
 from toiplab.lab.model import SIP_PORT, Extension
@@ -124,13 +125,8 @@ def _globs() -> str:
 
 
 def _prompts(output: str) -> dict[str, str]:
-    """Prompt to MD5, of md5sum's lines for its files."""
-    rows = (line.split(maxsplit=1) for line in output.splitlines())
-    return {
-        row[1].rpartition(".")[0]: row[0]
-        for row in rows
-        if len(row) == 2 and len(row[0]) == 32  # noqa: PLR2004 - digest and name
-    }
+    """Each prompt there is, without its suffix, with its MD5."""
+    return {path.rpartition(".")[0]: digest for path, digest in checksums(output).items()}
 
 
 CHECKS = (general, phones, prompts, modules)

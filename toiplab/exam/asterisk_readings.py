@@ -8,7 +8,7 @@ from dataclasses import dataclass
 SETTING = re.compile(r"^[ \t]*(?:\* )?([^:\n]+?)[ \t]*:[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 PEER = re.compile(r"^(\S+?)(?:/\S*)?\s+(?:\(Unspecified\)|[0-9a-f.:]+)\s", re.MULTILINE)
 MAILBOX = re.compile(r"^(\S+)\s+(\S+)\s+(.+?)\s+(\S+)\s+\d+$", re.MULTILINE)
-MODULE = re.compile(r"^(\w+\.so)\s.*\s(Running|Not Running)\s", re.MULTILINE)
+MODULE = re.compile(r"^(\w+\.so)\s.*?\s(Not Running|Running)\s", re.MULTILINE)
 STEP = re.compile(
     r"^(?:  '(?P<exten>[^']+)' =>)?\s*(?:\[(?P<label>\w+)\])?\s*"
     r"(?:(?P<priority>\d+)\. |(?P<hint>hint): )(?P<what>.*?)\s+\[[\w.:/]+\]$",

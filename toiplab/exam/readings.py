@@ -28,8 +28,12 @@ PACKAGES_COMMAND = r"dpkg-query -W -f '${Package}\t${Version}\t${db:Status-Abbre
 
 def packages(output: str) -> tuple[Package, ...]:
     """The lines of ``PACKAGES_COMMAND``."""
-    rows = (line.split("\t") for line in output.splitlines())
-    return tuple(Package(row[0], row[1], row[2].strip(), row[3]) for row in rows if len(row) == 4)  # noqa: PLR2004
+    found = []
+    for line in output.splitlines():
+        match line.split("\t"):
+            case [name, version, status, priority]:
+                found.append(Package(name, version, status.strip(), priority))
+    return tuple(found)
 
 
 def conffiles(output: str) -> dict[str, str]:
@@ -84,11 +88,12 @@ def sockets(output: str) -> tuple[Socket, ...]:
     """The lines of ``ss -H -lntup``."""
     found = []
     for line in output.splitlines():
-        fields = line.split()
-        if len(fields) > 4 and fields[0] in ("tcp", "udp"):  # noqa: PLR2004
-            address, _, port = fields[4].rpartition(":")
-            program = PROCESS.search(line)
-            found.append(Socket(fields[0], address, int(port), program[1] if program else "?"))
+        match line.split():
+            case ["tcp" | "udp" as protocol, _, _, _, local, *_]:
+                address, _, port = local.rpartition(":")
+                process = PROCESS.search(line)
+                program = process[1] if process else "?"
+                found.append(Socket(protocol, address, int(port), program))
     return tuple(found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import StrEnum, auto
 
 from rich.markup import escape
 
@@ -16,15 +16,17 @@ from toiplab.machine.waiting import MachineGoneError
 from toiplab.progress import Progress
 
 CHECK_FAILED = 1
-STYLES = {"PASS": "green", "FAIL": "red", "ERROR": "magenta"}
 
 
 class Outcome(StrEnum):
     """How a check ended; an error means that it could not look."""
 
-    PASS = "PASS"  # noqa: S105 - not a password
-    FAIL = "FAIL"
-    ERROR = "ERROR"
+    PASS = auto()
+    FAIL = auto()
+    ERROR = auto()
+
+
+STYLES = {Outcome.PASS: "green", Outcome.FAIL: "red", Outcome.ERROR: "magenta"}
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def print_result(result: Result, progress: Progress) -> None:
     told = result.told.partition("\n")[0]
     style = STYLES[result.outcome]
     progress.console.print(
-        f"[bold]{result.check.row:<6}[/][{style}]{result.outcome:<6}[/]"
+        f"[bold]{result.check.row:<6}[/][{style}]{result.outcome.upper():<6}[/]"
         f"{escape(result.check.title)} [dim]({result.seconds:.1f} s)[/]: {escape(told)}",
         soft_wrap=True,
     )
@@ -109,7 +111,9 @@ def print_result(result: Result, progress: Progress) -> None:
 def print_summary(report: Report, progress: Progress) -> None:
     """How many passed, and every failure in full."""
     for result in (*report.of(Outcome.FAIL), *report.of(Outcome.ERROR)):
-        progress.warn(f"{result.check.row} {result.outcome} ({result.part}): {result.check.title}")
+        progress.warn(
+            f"{result.check.row} {result.outcome.upper()} ({result.part}): {result.check.title}"
+        )
         for line in result.told.split("; ") if "\n" not in result.told else result.told.split("\n"):
             progress.note(f"    {line}")
     counts = ", ".join(

@@ -154,7 +154,8 @@ def up_to_date(subject: Subject) -> str:
         f"{sub.source} {sub.taken_version} in place of {sub.missing_version}"
         for sub in subject.manifest.substitutions
     ]
-    return "; ".join([f"{len(installed)} packages, each its candidate", *told])
+    current = len(installed.keys() & newest.keys())
+    return "; ".join([f"{current} of {len(installed)} packages are their candidate", *told])
 
 
 @check("I6", "every package of the list is installed")

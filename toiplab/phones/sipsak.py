@@ -19,6 +19,7 @@ LONGEST_SECRET = 20  # what sipsak takes from its standard input
 PATIENCE_SECONDS = 40  # sipsak itself gives up after 64 times T1, half a minute (RFC 3261 17.1)
 STATUS_LINE = re.compile(r"^\s*SIP/2\.0 (\d{3}) (.*?)\s*$", re.MULTILINE)
 SERVER = re.compile(r"^Server: (.*?)\s*$", re.MULTILINE)
+OK = 200
 ACCEPTED, REFUSED = 0, 1  # sipsak's exit statuses; others mean that nothing answered
 
 
@@ -36,7 +37,7 @@ class Answer:
     @property
     def accepted(self) -> bool:
         """Whether the server said 200."""
-        return self.status == 200  # noqa: PLR2004 - SIP's own number
+        return self.status == OK
 
     def __str__(self) -> str:
         return f"{self.status} {self.reason}" if self.status else self.reason
@@ -107,5 +108,5 @@ def read_answer(status: int, output: str) -> Answer:
         code, reason = lines[-1]
         return Answer(int(code), reason, name)
     if status == ACCEPTED:  # without -v it is silent about a success
-        return Answer(200, "OK", name)
+        return Answer(OK, "OK", name)
     return Answer(0, "sipsak was refused and does not say how", name)

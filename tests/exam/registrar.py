@@ -1,0 +1,82 @@
+"""A small SIP server on loopback that sipsak can be let loose on."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import socket
+import threading
+from dataclasses import dataclass, field
+
+NONCE = "4f2a9c10"
+
+
+@dataclass
+class Registrar:
+    """Answers OPTIONS, and REGISTER with digest authentication (RFC 2617, without qop).
+
+    ``lets_all_in`` is a server that checks nothing; ``unknown`` is what it says to a
+    number it does not know.
+    """
+
+    secrets: dict[str, str] = field(default_factory=dict)
+    server: str = "Asterisk PBX 16.28.0~dfsg-0+deb11u4"
+    options: str = "200 OK"
+    unknown: str = "403 Forbidden"
+    lets_all_in: bool = False
+    contacts: dict[str, str] = field(default_factory=dict)
+
+    def __enter__(self):
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self._socket.sendto(b"", ("127.0.0.1", self.port))
+        self._thread.join(5)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            data, peer = self._socket.recvfrom(65535)
+            if not data:
+                return
+            self._socket.sendto(self._answer(data.decode()).encode(), peer)
+
+    def _answer(self, request: str) -> str:
+        method = request.split(" ", 1)[0]
+        status = self.options if method == "OPTIONS" else self._register(request)
+        kept = [
+            line for line in request.splitlines() if line.startswith(("Via:", "From:", "Call-ID:"))
+        ]
+        kept += [f"{line};tag=1" for line in request.splitlines() if line.startswith("To:")]
+        kept += [line for line in request.splitlines() if line.startswith("CSeq:")]
+        kept += [f"Server: {self.server}"]
+        if status.startswith("401"):
+            kept += [f'WWW-Authenticate: Digest algorithm=MD5, realm="asterisk", nonce="{NONCE}"']
+        return "\r\n".join([f"SIP/2.0 {status}", *kept, "Content-Length: 0", "", ""])
+
+    def _register(self, request: str) -> str:
+        given = dict(re.findall(r'(\w+)="([^"]*)"', request.partition("Authorization:")[2]))
+        if not given:
+            return "401 Unauthorized"
+        number = given["username"]
+        if number not in self.secrets and not self.lets_all_in:
+            return self.unknown
+        first = _md5(f"{number}:asterisk:{self.secrets.get(number, '')}")
+        second = _md5(f"REGISTER:{given['uri']}")
+        if given["response"] != _md5(f"{first}:{NONCE}:{second}") and not self.lets_all_in:
+            return "403 Forbidden"
+        contact = re.search(r"^Contact: (.*?)\r?$", request, re.MULTILINE)
+        if contact and contact[1] == "*":
+            self.contacts.pop(number, None)
+        elif contact:
+            self.contacts[number] = contact[1]
+        return "200 OK"
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

@@ -20,7 +20,7 @@ from toiplab.lab import secrets
 from toiplab.lab.load import load
 from toiplab.lab.model import Lab
 from toiplab.lab.secrets import Secrets
-from toiplab.machine.accelerator import Choice
+from toiplab.machine.accelerator import Choice, KvmMemory
 from toiplab.machine.machine import Machine
 from toiplab.machine.qemu import Disk
 from toiplab.machine.shell import Account
@@ -48,6 +48,7 @@ class Candidate:
             logs,
             Account(self.lab.administrator.login, self.secrets.administrator),
             accelerator=accelerator,
+            kvm_memory=KvmMemory(logs.parent / "kvm-fails"),
             progress=progress,
         )
 
@@ -138,7 +139,7 @@ def smoke(
         subject = candidate.subject(machine, logs)
         with progress.step(f"Exam: {FIRST_BOOT}"):
             results += run_exam(subject, checks, progress, part=FIRST_BOOT)
-        results += _again(machine, subject, checks, progress)
+        results += after_reboot(machine, subject, checks, progress)
     report = Report(tuple(results))
     junit.write(report, logs / "junit.xml")
     print_summary(report, progress)
@@ -146,7 +147,7 @@ def smoke(
     return report.status
 
 
-def _again(
+def after_reboot(
     machine: Machine, subject: Subject, checks: Sequence[Check], progress: Progress
 ) -> list[Result]:
     """Reboot, and run the checks once more; what cannot be looked at is an error."""

@@ -1,0 +1,89 @@
+"""What other lab files than the default ask of the appliance."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tests.exam.recording import RecordedGuest
+from toiplab.exam import asterisk, dialplan, network, ssh
+from toiplab.exam.runner import Outcome, run_check
+from toiplab.host import Finished
+
+TABLE = "runuser -u asterisk -- mysql -BNe 'SHOW TABLES' asterisk"
+
+
+def of_lab(subject, **changes):
+    lab = subject.lab.model_copy(update=changes)
+    return dataclasses.replace(subject, lab=lab)
+
+
+@pytest.mark.parametrize(
+    ("backend", "table", "message"),
+    [
+        ("MySQL", "cdr\n", ""),
+        ("sqlite", "cdr\n", "call records go to mysql: expected yes, saw no"),
+        ("MySQL", "ERROR 1049 (42000): Unknown database", "table of call records: expected cdr"),
+    ],
+)
+def test_call_records_in_mysql(subject, recorded, backend, table, message):
+    guest = RecordedGuest({**recorded, TABLE: Finished(0, table)})
+    guest.turn("cdr show status", "    csv\n", f"    {backend}\n")
+
+    result = run_check(
+        dataclasses.replace(of_lab(subject, cdr="mysql"), guest=guest), asterisk.modules
+    )
+
+    assert result.outcome is (Outcome.FAIL if message else Outcome.PASS)
+    assert message in result.told
+
+
+@pytest.mark.parametrize(
+    ("setting", "shown", "root"),
+    [("yes", "yes", "P"), ("no", "no", "L"), ("forced-commands-only", "forced-commands-only", "L")],
+)
+def test_root_login_as_the_lab_says(subject, guest, setting, shown, root):
+    guest.turn("sshd -T", "permitrootlogin without-password", f"permitrootlogin {shown}")
+    if root != "L":
+        guest.turn("passwd --status root", "root L", f"root {root}")
+    rules = subject.lab.ssh.model_copy(update={"root_login": setting})
+
+    result = run_check(of_lab(subject, ssh=rules), ssh.access)
+
+    assert result.outcome is Outcome.PASS, result.told
+
+
+def test_root_locked_where_the_lab_opens_it_is_seen(subject, guest):
+    guest.turn("sshd -T", "permitrootlogin without-password", "permitrootlogin yes")
+    rules = subject.lab.ssh.model_copy(update={"root_login": "yes"})
+
+    assert run_check(of_lab(subject, ssh=rules), ssh.access).told == (
+        "root's password (L locked, P usable): expected P, saw L"
+    )
+
+
+def test_a_context_that_hangs_up(subject, guest):
+    contexts = {
+        name: context.model_copy(update={"unanswered": "hangup"})
+        for name, context in subject.lab.contexts.items()
+    }
+    hanging_up = of_lab(subject, contexts=contexts)
+
+    assert run_check(hanging_up, dialplan.ringing).outcome is Outcome.FAIL
+    for name in contexts:
+        guest.turn(f"dialplan show {name}", f"VoiceMail(${{EXTEN}}@{name},u)", "Hangup()")
+    assert run_check(hanging_up, dialplan.ringing).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("tasks", "outcome"), [((), Outcome.FAIL), (("print-server",), Outcome.PASS)]
+)
+def test_a_print_server_may_listen_where_the_lab_has_one(subject, guest, tasks, outcome):
+    guest.turn(
+        "ss -H -lntup",
+        '127.0.0.1:5038  0.0.0.0:* users:(("asterisk"',
+        '0.0.0.0:631 0.0.0.0:* users:(("cupsd"',
+    )
+
+    assert run_check(of_lab(subject, tasks=tasks), network.listeners).outcome is outcome

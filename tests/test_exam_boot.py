@@ -1,0 +1,59 @@
+"""The first exam on the OVA that ships, booted once and then restarted.
+
+The checks are those of ``invoke smoke``; here each is a test. With EXAM_RECORD=1 in the
+environment the answers are kept in tests/exam/recorded.txt, which the tests of the
+checks' failures start from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import pytest
+
+from tests.exam.recording import Recorder
+from toiplab.exam.first import FIRST_EXAM
+from toiplab.exam.runner import Outcome, run_check
+from toiplab.exam.smoke import FIRST_BOOT, REBOOT, read_candidate
+from toiplab.host import PROJECT
+from toiplab.progress import Progress
+
+pytestmark = pytest.mark.boot
+
+LOGS = PROJECT / "build/smoke"
+
+
+@pytest.fixture(scope="module")
+def candidate(ova):
+    return read_candidate(ova)
+
+
+@pytest.fixture(scope="module")
+def machine(candidate):
+    with candidate.machine(LOGS, accelerator="auto", progress=Progress()) as machine:
+        machine.boot()
+        yield machine
+
+
+@pytest.fixture(scope="module", params=[FIRST_BOOT, REBOOT])
+def subject(request, candidate, machine):
+    if request.param == REBOOT:
+        machine.reboot()
+    subject = candidate.subject(machine, LOGS)
+    recorder = Recorder(subject.guest)
+    yield dataclasses.replace(subject, guest=recorder)
+    if os.environ.get("EXAM_RECORD"):
+        recorder.write()
+
+
+@pytest.mark.parametrize("check", FIRST_EXAM, ids=lambda check: check.name)
+def test_the_appliance(subject, check):
+    result = run_check(subject, check)
+
+    assert result.outcome is Outcome.PASS, result.told
+    print(result.told)
+
+
+def test_the_ova_is_whole(candidate):
+    candidate.ova.verify()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import subprocess
 from collections import Counter
@@ -41,7 +42,7 @@ class Silent:
     def __init__(self, error=None):
         self.error = error
 
-    def ask_one(self, command):
+    def act(self, command):
         if self.error:
             raise self.error
         return ""
@@ -203,3 +204,23 @@ def test_commands_asked_together_come_back_apart():
 def test_an_answer_cut_short_is_an_error():
     with pytest.raises(GuestError, match="this was cut short: echo two"):
         MachineGuest(Bash(lines=3)).ask("echo one", "echo two")
+
+
+class Counting:
+    def __init__(self):
+        self.asked = []
+
+    def ask(self, *commands):
+        self.asked.append(commands)
+        return tuple(Finished(0, f"answer {len(self.asked)}") for _ in commands)
+
+
+def test_what_was_asked_is_remembered_until_something_is_done(subject):
+    guest = Counting()
+    examined = dataclasses.replace(subject, guest=guest)
+
+    assert examined.ask("date", "uptime") == ("answer 1", "answer 1")
+    assert examined.ask("date", "hostname") == ("answer 1", "answer 2")
+    assert examined.act("reload").output == "answer 3"
+    assert examined.ask("date") == ("answer 4",)
+    assert guest.asked == [("date", "uptime"), ("hostname",), ("reload",), ("date",)]

@@ -73,7 +73,8 @@ def test_a_context_that_hangs_up(subject, guest):
     assert run_check(hanging_up, dialplan.ringing).outcome is Outcome.FAIL
     for name in contexts:
         guest.turn(f"dialplan show {name}", f"VoiceMail(${{EXTEN}}@{name},u)", "Hangup()")
-    assert run_check(hanging_up, dialplan.ringing).outcome is Outcome.PASS
+    again = dataclasses.replace(hanging_up)
+    assert run_check(again, dialplan.ringing).outcome is Outcome.PASS
 
 
 @pytest.mark.parametrize(

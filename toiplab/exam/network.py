@@ -83,9 +83,11 @@ def restarted_card(subject: Subject) -> str:
     unit = f"ifup@{name}.service"
     changes = f"$(cat /sys/class/net/{name}/carrier_changes)"
     restarting = f"while systemctl show -p SubState {unit} | grep -q =running; do sleep 0.2; done"
-    changed, active, addresses, dhcpd, packet = subject.ask(
+    changed = subject.act(
         f"before={changes}; systemctl restart {unit}; "
-        f"timeout {RESTART_SECONDS} sh -c '{restarting}'; echo $(({changes} - before))",
+        f"timeout {RESTART_SECONDS} sh -c '{restarting}'; echo $(({changes} - before))"
+    ).output
+    active, addresses, dhcpd, packet = subject.ask(
         f"systemctl is-active {unit}",
         ADDRESSES,
         "systemctl is-active isc-dhcp-server",
@@ -128,7 +130,7 @@ def dhcp_cards(subject: Subject) -> str:
 @check("D2", "dhcpd is authoritative and complains of nothing")
 def authoritative(subject: Subject) -> str:
     """The daemon's own reading of its file, and what it said since the boot."""
-    (conf, tested, journal) = subject.guest.ask(
+    conf, tested, journal = subject.answers(
         f"cat {DHCPD_CONF}",
         f"dhcpd -t -4 -cf {DHCPD_CONF}",
         "journalctl -b -u isc-dhcp-server -o cat --no-pager",

@@ -126,7 +126,7 @@ def print_summary(report: Report, progress: Progress) -> None:
 def _alive(subject: Subject) -> bool:
     """Whether the machine still answers at all."""
     try:
-        subject.ask_one("true")
+        subject.act("true")
     except MachineGoneError:
         return False
     except ToipLabError:

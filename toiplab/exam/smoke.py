@@ -139,7 +139,8 @@ def smoke(
         subject = candidate.subject(machine, logs)
         with progress.step(f"Exam: {FIRST_BOOT}"):
             results += run_exam(subject, checks, progress, part=FIRST_BOOT)
-        results += after_reboot(machine, subject, checks, progress)
+        again = candidate.subject(machine, logs)
+        results += after_reboot(machine, again, checks, progress)
     report = Report(tuple(results))
     junit.write(report, logs / "junit.xml")
     print_summary(report, progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets as random
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -56,10 +56,11 @@ class MachineGuest:
 
 @dataclass(frozen=True)
 class Subject:
-    """The appliance under examination.
+    """The appliance under examination, from one boot to the next.
 
     ``hardware`` has the forwards that lead into it; ``logs`` is the folder for what the
-    programs run from outside have to say.
+    programs run from outside have to say. What was asked once is remembered, for several
+    checks look at the same thing, until something is done to the machine.
     """
 
     guest: Guest
@@ -69,10 +70,23 @@ class Subject:
     manifest: Manifest
     hardware: Hardware
     logs: Path
+    _known: dict[str, Finished] = field(default_factory=dict, init=False, repr=False)
+
+    def answers(self, *commands: str) -> tuple[Finished, ...]:
+        """What each command printed, and its exit status."""
+        new = [command for command in commands if command not in self._known]
+        if new:
+            self._known.update(zip(new, self.guest.ask(*new), strict=True))
+        return tuple(self._known[command] for command in commands)
+
+    def act(self, command: str) -> Finished:
+        """Do something to the machine, after which everything is asked anew."""
+        self._known.clear()
+        return self.guest.ask(command)[0]
 
     def ask(self, *commands: str) -> tuple[str, ...]:
         """What each command printed, whatever its exit status."""
-        return tuple(answer.output for answer in self.guest.ask(*commands))
+        return tuple(answer.output for answer in self.answers(*commands))
 
     def ask_one(self, command: str) -> str:
         """What one command printed, whatever its exit status."""

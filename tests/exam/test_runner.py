@@ -100,15 +100,16 @@ def test_a_check_that_cannot_look_stops_no_other(progress):
     assert outcomes == [Outcome.ERROR, Outcome.PASS]
 
 
-def test_once_the_machine_has_gone_the_rest_are_errors_for_that(progress):
-    subject = Silent(MachineGoneError("the machine ended"))
+@pytest.mark.parametrize("error", [MachineGoneError("ended"), GuestError("no login")])
+def test_once_the_machine_does_not_answer_the_rest_are_errors(progress, error):
+    subject = Silent(error)
     report = examined(progress, PASSES, GONE, PASSES, FAILS, subject=subject)
 
     assert [result.told for result in report.results] == [
         "[as] it should be",
         "the machine ended",
-        "not looked at: the machine ended during A9 finds_it_gone",
-        "not looked at: the machine ended during A9 finds_it_gone",
+        "not looked at: the machine does not answer since A9 finds_it_gone",
+        "not looked at: the machine does not answer since A9 finds_it_gone",
     ]
     assert report.status == 2
 

@@ -1,1 +1,7 @@
-"""The exam: checks named by the rows of the appliance, each with what it saw."""
+"""The exam: the booted appliance, checked row by row against what its lab file says.
+
+``subject`` is who is examined. ``system``, ``packages``, ``network``, ``ssh``, ``asterisk``,
+``dialplan`` and ``sip`` hold the checks, each named by its row of the contract; ``readings``
+and ``asterisk_readings`` read what the guest's programs print. ``first`` lists the checks,
+``runner`` runs them, ``junit`` writes the results, and ``smoke`` does all of it for an OVA.
+"""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from toiplab.exam import asterisk, dialplan, network, sip, ssh, system
+from toiplab.exam import asterisk, dialplan, network, packages, sip, ssh, system
 from toiplab.exam.registry import Check
 
 # The first check waits until the machine has settled; the one that restarts the lab card
 # comes last of the network's.
 FIRST_EXAM: tuple[Check, ...] = (
     *system.CHECKS,
+    *packages.CHECKS,
     *network.CHECKS,
     *ssh.CHECKS,
     *asterisk.CHECKS,

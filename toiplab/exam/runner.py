@@ -12,7 +12,6 @@ from rich.markup import escape
 from toiplab.errors import BAD_INPUT, ToipLabError
 from toiplab.exam.registry import Check, CheckFailedError
 from toiplab.exam.subject import Subject
-from toiplab.machine.waiting import MachineGoneError
 from toiplab.progress import Progress
 
 CHECK_FAILED = 1
@@ -75,7 +74,7 @@ def run_exam(
 ) -> Iterator[Result]:
     """Run the checks, printing a line for each; ``part`` names the boot they belong to.
 
-    Once the machine has gone, the remaining checks are errors for that reason.
+    Once the machine does not answer, the remaining checks are errors for that reason.
     """
     gone = ""
     for check in checks:
@@ -83,8 +82,8 @@ def run_exam(
             result = Result(part, check, Outcome.ERROR, f"not looked at: {gone}", 0.0)
         else:
             result = run_check(subject, check, part)
-        if result.outcome is Outcome.ERROR and not gone and not _alive(subject):
-            gone = f"the machine ended during {check.name}"
+        if result.outcome is Outcome.ERROR and not gone and not _answers(subject):
+            gone = f"the machine does not answer since {check.name}"
         print_result(result, progress)
         yield result
 
@@ -123,12 +122,10 @@ def print_summary(report: Report, progress: Progress) -> None:
     progress.note(f"{len(report.results)} checks: {counts}")
 
 
-def _alive(subject: Subject) -> bool:
-    """Whether the machine still answers at all."""
+def _answers(subject: Subject) -> bool:
+    """Whether the machine still does what it is told."""
     try:
         subject.act("true")
-    except MachineGoneError:
-        return False
     except ToipLabError:
-        return True  # it runs, and does not answer this moment
+        return False
     return True

@@ -1,0 +1,178 @@
+"""Rows I2, I3, I5, I6 and I8: what is installed, how new it is, and what it was like."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from toiplab import render
+from toiplab.exam import readings
+from toiplab.exam.registry import CheckFailedError, Fact, agree, check
+from toiplab.exam.subject import Subject
+from toiplab.render import Inputs, Rendered
+
+SOURCES = "cat /etc/apt/sources.list $(find /etc/apt/sources.list.d -name '*.list')"
+SOURCE_SUITE = re.compile(r"^deb (?:\[.*?\] )?\S+ (\S+)", re.MULTILINE)
+SHOWN = 5  # of a list of what is wrong; the rest is counted
+
+ASTERISK = PurePosixPath("/etc/asterisk")
+SAVED = PurePosixPath("/usr/save")
+OTHER_SAVED_FILES = (
+    PurePosixPath("/etc/default/isc-dhcp-server"),
+    PurePosixPath("/etc/dhcp/dhcpd.conf"),
+    PurePosixPath("/etc/ssh/sshd_config"),
+    PurePosixPath("/etc/network/interfaces"),
+)
+CONFFILES = (
+    "dpkg-query -W -f '${Conffiles}\\n' | grep -E ' /etc/(asterisk|default|dhcp|ssh|network)/'"
+)
+
+
+@check("I2", "the popularity contest is answered no")
+def popularity_contest(subject: Subject) -> str:
+    """popularity-contest(8) takes part only if its file says so."""
+    answer = readings.assignments(subject.ask_one("cat /etc/popularity-contest.conf"))
+    agree(Fact("PARTICIPATE", "no", answer.get("PARTICIPATE")))
+    return 'PARTICIPATE="no"'
+
+
+@check("I3", "the software selection is the lab's tasks")
+def tasks(subject: Subject) -> str:
+    """A task is its ``task-`` package, but for standard: that is a priority."""
+    there = installed(subject)
+    standard = [package for package in there.values() if package.priority == "standard"]
+    wanted = [name for name in _rendered(subject).packages if name.startswith("task-")]
+    agree(
+        Fact("task packages missing", [], [name for name in wanted if name not in there]),
+        Fact("standard utilities missing", False, "standard" in subject.lab.tasks and not standard),
+    )
+    seen = [f"{len(standard)} standard packages"] if standard else []
+    return ", ".join(seen + wanted) or "no task"
+
+
+@check("I5", "release, updates and security; nothing older than its candidate")
+def up_to_date(subject: Subject) -> str:
+    """Every package against the manifest, which knows the newest version of each.
+
+    A package that was substituted is as old as the manifest says, and is named.
+    """
+    sources, audit = subject.ask(SOURCES, "dpkg --audit")
+    there = {package.name: package.version for package in installed(subject).values()}
+    substitutions = subject.manifest.substitutions
+    substitutes = {name for substitution in substitutions for name in substitution.binaries}
+    wanted = {
+        package.name: package.version if package.name in substitutes else package.candidate
+        for package in subject.manifest.packages
+    }
+    differing = [
+        f"{name} {there.get(name, 'absent')} (expected {wanted.get(name, 'none')})"
+        for name in sorted(there.keys() | wanted.keys())
+        if there.get(name) != wanted.get(name)
+    ]
+    agree(
+        Fact(
+            "suites in sources.list",
+            {suite.name for suite in subject.release.suites},
+            set(SOURCE_SUITE.findall(sources)),
+        ),
+        Fact("packages that are not the newest", [], _few(differing)),
+        Fact("dpkg --audit", "", audit.strip()),
+    )
+    told = [f"{s.source} {s.taken_version} in place of {s.missing_version}" for s in substitutions]
+    current = len(there.keys() - substitutes)
+    return "; ".join([f"{current} of {len(there)} packages are the newest", *told])
+
+
+@check("I6", "every package of the list is installed")
+def installed_packages(subject: Subject) -> str:
+    """The list is preseed/packages.list, as every builder installs it."""
+    wanted = _rendered(subject).packages
+    there = installed(subject)
+    agree(Fact("packages missing", [], [name for name in wanted if name not in there]))
+    version = there["asterisk"].version
+    upstream = version.partition(":")[2].partition("~")[0]
+    agree(Fact("Asterisk", subject.release.asterisk, upstream))
+    return f"{len(wanted)} packages, asterisk {version}"
+
+
+@dataclass(frozen=True)
+class _SavedFile:
+    """A file and its saved version, by their MD5; None where there is none."""
+
+    place: PurePosixPath
+    saved: str | None
+    edited: str | None
+    pristine: str | None
+
+
+@check("I8", "/usr/save holds every edited file as its package had it")
+def saved_files(subject: Subject) -> str:
+    """Each saved file against dpkg's and ucf's checksums, and against the edited file."""
+    conffiles, ucf, saved_sums, edited_sums = subject.ask(
+        CONFFILES,
+        "cat /var/lib/ucf/hashfile",
+        f"find {SAVED} -type f -exec md5sum {{}} +",
+        f"md5sum {' '.join(map(str, OTHER_SAVED_FILES))} {ASTERISK}/*",
+    )
+    pristine = readings.checksums(ucf) | readings.conffiles(conffiles)
+    saved, edited = readings.checksums(saved_sums), readings.checksums(edited_sums)
+    laid = {place for place, _ in _rendered(subject).overlay if place.parent == ASTERISK}
+    laid |= set(OTHER_SAVED_FILES)
+    shipped = {place for place in map(PurePosixPath, pristine) if place.parent == ASTERISK}
+    files = [
+        _SavedFile(
+            place,
+            saved.get(str(_saved(place))),
+            edited.get(str(place)),
+            pristine.get(str(place)),
+        )
+        for place in sorted(laid | shipped)
+    ]
+    known = [file for file in files if file.saved and file.pristine]
+    agree(
+        Fact("files not saved", [], _few([f.place for f in files if not f.saved])),
+        Fact(
+            "saved, but not as their package has them",
+            [],
+            _few([f.place for f in known if f.saved != f.pristine]),
+        ),
+        Fact(
+            "saved after they were edited",
+            [],
+            _few([f.place for f in files if f.place in laid and f.saved and f.saved == f.edited]),
+        ),
+    )
+    return f"{len(files)} files, {len(known)} with the checksum of their package"
+
+
+def _saved(place: PurePosixPath) -> PurePosixPath:
+    """Where the pristine version of a file is kept."""
+    return SAVED / (place.relative_to("/etc") if place.parent == ASTERISK else place.name)
+
+
+def installed(subject: Subject) -> dict[str, readings.Package]:
+    """Every package that is installed and configured, by its name.
+
+    Raises:
+        CheckFailedError: the machine tells of none.
+    """
+    listed = readings.packages(subject.ask_one(readings.PACKAGES_COMMAND))
+    if not listed:
+        raise CheckFailedError("dpkg-query lists no package")
+    return {package.name: package for package in listed if package.status == readings.INSTALLED}
+
+
+def _rendered(subject: Subject) -> Rendered:
+    """What every builder was handed; the password's hash and the mirrors do not matter here."""
+    return render.render(Inputs(subject.lab, subject.secrets, subject.release, "", ()))
+
+
+def _few(things: Sequence[object]) -> list[str]:
+    """The first of them, and how many more there are."""
+    shown = [str(thing) for thing in things[:SHOWN]]
+    return shown if len(things) <= SHOWN else [*shown, f"and {len(things) - SHOWN} more"]
+
+
+CHECKS = (popularity_contest, tasks, up_to_date, installed_packages, saved_files)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from toiplab.lab.model import Lab
+from toiplab.lab.types import SlotRange
 
 RESERVED_CONTEXTS = ("general", "globals", "default", "public", "parkedcalls", "authentication")
 
@@ -27,6 +28,12 @@ def dial_patterns(numbers: tuple[str, ...]) -> tuple[str, ...]:
 def covers(pattern: str, number: str) -> bool:
     """Whether a pattern made by ``dial_pattern`` matches a number."""
     return len(pattern) - 1 == len(number) and number.startswith(pattern[1:-1])
+
+
+def _meets(pattern: str, slots: SlotRange) -> bool:
+    """Whether a block of ten and a range of slots have a number in common."""
+    lowest, highest = pattern[1:-1] + "0", pattern[1:-1] + "9"
+    return len(lowest) == len(slots.first) and lowest <= slots.last and slots.first <= highest
 
 
 def conflicts(lab: Lab) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -53,9 +60,7 @@ def _hidden_by(lab: Lab, number: str) -> Iterator[str]:
             "give one of them another block of ten"
         )
     slots = lab.parking.slots
-    if covers(pattern, lab.parking.number) or any(
-        covers(pattern, str(slot)) for slot in range(int(slots.first), int(slots.last) + 1)
-    ):
+    if covers(pattern, lab.parking.number) or _meets(pattern, slots):
         yield (
             f"{number} is in the block {pattern} of parking ({lab.parking.number}, slots "
             f"{slots}), which it would hide: choose another block of ten"

@@ -16,6 +16,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 MAX_PORT = 65535
+MAX_SLOTS = 1000  # Asterisk makes an extension of each when it starts
 
 
 def _matching(pattern: str, wanted: str) -> Callable[[str], str]:
@@ -177,6 +178,8 @@ def _slot_range(value: object) -> SlotRange:
         raise ValueError(f"{value!r} is not {wanted}")
     if int(first) > int(last):
         raise ValueError(f"{value!r} runs backwards: the smaller number comes first")
+    if int(last) - int(first) >= MAX_SLOTS:
+        raise ValueError(f"{value!r} has more than {MAX_SLOTS} numbers")
     return SlotRange(first, last)
 
 

@@ -148,6 +148,7 @@ def test_what_is_in_the_root_before_the_first_package(
         }
     assert texts == {
         "etc/apt/preferences.d/toip-lab-build": package_set.preferences,
+        "etc/dpkg/dpkg.cfg.d/toip-lab-build": "force-unsafe-io\n",
         "etc/initramfs-tools/conf.d/lab": "MODULES=list\n",
         "tmp/debconf-answers": "a b c d\n",
     }

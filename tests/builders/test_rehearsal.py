@@ -157,6 +157,7 @@ def test_mmdebstrap_installs_exactly_that(rehearsed: PackageSet, tmp_path: Path)
     assert "etc/initramfs-tools/conf.d/rehearsal" in members
     for left in (
         "etc/apt/preferences.d/toip-lab-build",
+        "etc/dpkg/dpkg.cfg.d/toip-lab-build",
         "etc/resolv.conf",
         "etc/hostname",
         "tmp/debconf-answers",

@@ -28,6 +28,7 @@ from toiplab.progress import Progress
 
 # What debian-installer's debootstrap links into /usr on amd64 for Debian 10 and 11.
 MERGED_USR = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
+UNSAFE_IO = PurePosixPath("etc/dpkg/dpkg.cfg.d/toip-lab-build")  # no fsync: a quarter faster
 ARCHIVES = PurePosixPath("var/cache/apt/archives")
 LISTS = PurePosixPath("var/lib/apt/lists")
 PREFERENCES = PurePosixPath("etc/apt/preferences.d/toip-lab-build")
@@ -93,7 +94,8 @@ def _command(package_set: PackageSet, work: Path, target: Path, *, answered: boo
 
     inside = PurePosixPath("/")
     answer = [f'--essential-hook=chroot "$1" debconf-set-selections /{ANSWERS}']
-    forget = " ".join(f'"$1"/{path}' for path in (PREFERENCES, "etc/resolv.conf", "etc/hostname"))
+    unwanted = (PREFERENCES, UNSAFE_IO, "etc/resolv.conf", "etc/hostname")
+    forget = " ".join(f'"$1"/{path}' for path in unwanted)
     return [
         "mmdebstrap",
         "--variant=apt",
@@ -121,6 +123,7 @@ def _skeleton(
     """A tar of what must be in the root before the first package."""
     content = {PurePosixPath(path).relative_to("/"): data for path, data in early_files.items()}
     content[PREFERENCES] = package_set.preferences.encode()
+    content[UNSAFE_IO] = b"force-unsafe-io\n"
     content[ANSWERS] = answers.encode()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:

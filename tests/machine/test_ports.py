@@ -51,6 +51,15 @@ def test_all_troubles_come_at_once(taken):
     assert second == 'not an address of this machine: 203.0.113.9:5060/udp (forward "b")'
 
 
+def test_of_many_troubles_a_few_are_shown(taken):
+    protocol, port = taken
+    with pytest.raises(ToipLabError) as caught:
+        ports.check_free([Forward(f"f{n}", protocol, LOOPBACK, port, n) for n in range(1, 11)])
+    *shown, last = caught.value.message.splitlines()
+    assert ['"f1"' in shown[0], '"f3"' in shown[2], len(shown)] == [True, True, 3]
+    assert last == "and 7 forwards more"
+
+
 def test_the_same_port_of_the_other_protocol_is_free(taken):
     protocol, port = taken
     other = "udp" if protocol == "tcp" else "tcp"

@@ -11,19 +11,21 @@ from toiplab.errors import ToipLabError
 from toiplab.hardware import Forward, Protocol
 
 SOCKET_TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+SHOWN = 3  # another machine of this kind holds all forty of them
 
 
 def check_free(forwards: Iterable[Forward]) -> None:
     """Check that QEMU will be able to listen on the host's port of every forward.
 
     Raises:
-        ToipLabError: naming each forward that cannot be had, its address, port and
-            protocol, and the program that holds it where that can be told.
+        ToipLabError: naming the forwards that cannot be had, each with its address, port
+            and protocol, and the program that holds it where that can be told.
     """
     troubles = [trouble for forward in forwards if (trouble := _trouble(forward))]
     if troubles:
+        shown, more = troubles[:SHOWN], len(troubles) - SHOWN
         raise ToipLabError(
-            "\n".join(troubles),
+            "\n".join([*shown, f"and {more} forwards more"] if more > 0 else shown),
             hint="stop what holds the port, or give the forward another host port",
         )
 

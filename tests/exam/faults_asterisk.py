@@ -3,6 +3,13 @@
 from tests.exam.fault import fault
 
 FAULTS = [
+    fault(
+        "rtp show settings",
+        "10039",
+        "20000",
+        "Port end: expected 10039, saw 20000",
+        "V4 rtp_ports",
+    ),
     # A1, A2, A9, A10
     fault(
         "sip show settings",

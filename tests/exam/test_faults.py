@@ -12,12 +12,13 @@ import pytest
 
 from tests.exam import faults_asterisk, faults_network, faults_system
 from tests.exam.recording import RecordedGuest
-from toiplab.exam import sip, ssh
+from toiplab.exam import sip, ssh, system
 from toiplab.exam.first import FIRST_EXAM
 from toiplab.exam.runner import Outcome, run_check
 
-# Those that look from outside have tests of their own, in test_outside.py.
-OUTSIDE = (*sip.CHECKS, ssh.banner)
+# Those that look from outside have tests of their own, in test_outside.py and
+# test_variants.py.
+OUTSIDE = (system.described, *sip.CHECKS, ssh.banner)
 INSIDE = [check for check in FIRST_EXAM if check not in OUTSIDE]
 
 

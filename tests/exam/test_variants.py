@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from ipaddress import IPv4Address
 
 import pytest
 
 from tests.exam.recording import RecordedGuest
-from toiplab.exam import asterisk, dialplan, network, ssh
+from toiplab.exam import asterisk, dialplan, network, ssh, system
 from toiplab.exam.runner import Outcome, run_check
+from toiplab.hardware import NatAdapter
 from toiplab.host import Finished
 
 TABLE = "runuser -u asterisk -- mysql -BNe 'SHOW TABLES' asterisk"
@@ -88,3 +90,39 @@ def test_a_print_server_may_listen_where_the_lab_has_one(subject, guest, tasks, 
     )
 
     assert run_check(of_lab(subject, tasks=tasks), network.listeners).outcome is outcome
+
+
+def test_an_ovf_that_describes_the_lab_passes(subject):
+    assert run_check(subject, system.described).told == ("toip-lab-isi, 1024 MiB, 42 forwards")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "other"}, "name: expected toip-lab-isi, saw other"),
+        ({"memory": 512}, "memory in MiB: expected 1024, saw 512"),
+        ({"cpus": 4}, "processors: expected 1, saw 4"),
+        ({"adapters": ()}, "adapters: expected 2, saw 0"),
+    ],
+)
+def test_an_ovf_that_describes_another_machine_is_seen(subject, changes, message):
+    hardware = dataclasses.replace(subject.hardware, **changes)
+
+    result = run_check(dataclasses.replace(subject, hardware=hardware), system.described)
+
+    assert message in result.told
+
+
+def test_a_forward_opened_to_the_whole_network_is_seen(subject):
+    nat, internal = subject.hardware.adapters
+    opened = tuple(
+        dataclasses.replace(forward, host_address=IPv4Address("0.0.0.0"))
+        for forward in nat.forwards[:1]
+    )
+    adapters = (NatAdapter((*opened, *nat.forwards[1:])), internal)
+    hardware = dataclasses.replace(subject.hardware, adapters=adapters)
+
+    result = run_check(dataclasses.replace(subject, hardware=hardware), system.described)
+
+    assert result.outcome is Outcome.FAIL
+    assert "forwards too many: expected nothing, saw ssh:tcp:0.0.0.0:2222:22" in result.told

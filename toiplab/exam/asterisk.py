@@ -42,6 +42,18 @@ def general(subject: Subject) -> str:
     return f"{running['Codecs']}, {sip.language}, {sip.dtmf_mode}, no guests"
 
 
+@check("V4", "sound uses exactly the ports that are forwarded")
+def rtp_ports(subject: Subject) -> str:
+    """Asterisk takes two of these ports for every phone of a call (RFC 3550, section 11)."""
+    rtp = subject.lab.networks.nat.rtp
+    running = readings.settings(subject.asterisk_one("rtp show settings"))
+    agree(
+        Fact("Port start", str(rtp.first), running.get("Port start")),
+        Fact("Port end", str(rtp.last), running.get("Port end")),
+    )
+    return f"{rtp}/udp"
+
+
 @check("A2", "the lab's phones, and no other, are peers in their contexts")
 def phones(subject: Subject) -> str:
     """Every peer as ``sip show peer`` tells."""
@@ -129,4 +141,4 @@ def _prompts(output: str) -> dict[str, str]:
     return {path.rpartition(".")[0]: digest for path, digest in checksums(output).items()}
 
 
-CHECKS = (general, phones, prompts, modules)
+CHECKS = (general, rtp_ports, phones, prompts, modules)

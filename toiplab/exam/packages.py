@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from toiplab import render
 from toiplab.exam import readings
-from toiplab.exam.registry import CheckFailedError, Fact, agree, check
+from toiplab.exam.registry import CheckFailedError, Fact, agree, check, few
 from toiplab.exam.subject import Subject
 from toiplab.render import Inputs, Rendered
 
 SOURCES = "cat /etc/apt/sources.list $(find /etc/apt/sources.list.d -name '*.list')"
 SOURCE_SUITE = re.compile(r"^deb (?:\[.*?\] )?\S+ (\S+)", re.MULTILINE)
-SHOWN = 5  # of a list of what is wrong; the rest is counted
 
 ASTERISK = PurePosixPath("/etc/asterisk")
 SAVED = PurePosixPath("/usr/save")
@@ -77,7 +75,7 @@ def up_to_date(subject: Subject) -> str:
             {suite.name for suite in subject.release.suites},
             set(SOURCE_SUITE.findall(sources)),
         ),
-        Fact("packages that are not the newest", [], _few(differing)),
+        Fact("packages that are not the newest", [], few(differing)),
         Fact("dpkg --audit", "", audit.strip()),
     )
     told = [f"{s.source} {s.taken_version} in place of {s.missing_version}" for s in substitutions]
@@ -132,16 +130,16 @@ def saved_files(subject: Subject) -> str:
     ]
     known = [file for file in files if file.saved and file.pristine]
     agree(
-        Fact("files not saved", [], _few([f.place for f in files if not f.saved])),
+        Fact("files not saved", [], few([f.place for f in files if not f.saved])),
         Fact(
             "saved, but not as their package has them",
             [],
-            _few([f.place for f in known if f.saved != f.pristine]),
+            few([f.place for f in known if f.saved != f.pristine]),
         ),
         Fact(
             "saved after they were edited",
             [],
-            _few([f.place for f in files if f.place in laid and f.saved and f.saved == f.edited]),
+            few([f.place for f in files if f.place in laid and f.saved and f.saved == f.edited]),
         ),
     )
     return f"{len(files)} files, {len(known)} with the checksum of their package"
@@ -167,12 +165,6 @@ def installed(subject: Subject) -> dict[str, readings.Package]:
 def _rendered(subject: Subject) -> Rendered:
     """What every builder was handed; the password's hash and the mirrors do not matter here."""
     return render.render(Inputs(subject.lab, subject.secrets, subject.release, "", ()))
-
-
-def _few(things: Sequence[object]) -> list[str]:
-    """The first of them, and how many more there are."""
-    shown = [str(thing) for thing in things[:SHOWN]]
-    return shown if len(things) <= SHOWN else [*shown, f"and {len(things) - SHOWN} more"]
 
 
 CHECKS = (popularity_contest, tasks, up_to_date, installed_packages, saved_files)

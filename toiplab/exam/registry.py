@@ -6,10 +6,12 @@ order they run, in its ``CHECKS``; ``first_exam`` strings those lists together.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from toiplab.exam.subject import Subject
+
+SHOWN = 5
 
 Look = Callable[[Subject], str]
 
@@ -68,6 +70,12 @@ def agree(*facts: Fact) -> None:
     ]
     if wrong:
         raise CheckFailedError("; ".join(wrong))
+
+
+def few(things: Sequence[object]) -> list[str]:
+    """The first few of what is wrong, and how many more there are."""
+    shown = [str(thing) for thing in things[:SHOWN]]
+    return shown if len(things) <= SHOWN else [*shown, f"and {len(things) - SHOWN} more"]
 
 
 def _shown(value: object) -> str:

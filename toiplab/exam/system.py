@@ -7,12 +7,42 @@ import re
 
 from toiplab.exam import readings
 from toiplab.exam.packages import installed
-from toiplab.exam.registry import Fact, agree, check
+from toiplab.exam.registry import Fact, agree, check, few
 from toiplab.exam.subject import Subject
+from toiplab.hardware import Hardware, InternalAdapter
 
 SETTLE_SECONDS = 100
 MBR_SIGNATURE = b"\x55\xaa"
 GRUB_TEXT = b"GRUB \0Geom\0Hard Disk\0Read\0 Error"  # what GRUB's boot.img can say
+
+
+@check("V1", "the OVF describes the lab's machine, its adapters and forwards")
+def described(subject: Subject) -> str:
+    """What a hypervisor is asked to give (rows V4 and V5 too), before anything runs on it."""
+    wanted, given = subject.lab.hardware, subject.hardware
+    agree(
+        Fact("name", wanted.name, given.name),
+        Fact("memory in MiB", wanted.memory, given.memory),
+        Fact("processors", wanted.cpus, given.cpus),
+        Fact("forwards missing", [], few(sorted(_forwards(wanted) - _forwards(given)))),
+        Fact("forwards too many", [], few(sorted(_forwards(given) - _forwards(wanted)))),
+        Fact("internal networks", _networks(wanted), _networks(given)),
+        Fact("adapters", len(wanted.adapters), len(given.adapters)),
+    )
+    return f"{given.name}, {given.memory} MiB, {len(given.forwards)} forwards"
+
+
+def _forwards(hardware: Hardware) -> set[str]:
+    return {
+        f"{f.name}:{f.protocol}:{f.host_address}:{f.host_port}:{f.guest_port}"
+        for f in hardware.forwards
+    }
+
+
+def _networks(hardware: Hardware) -> list[str]:
+    return [
+        adapter.network for adapter in hardware.adapters if isinstance(adapter, InternalAdapter)
+    ]
 
 
 @check("whole", "everything that starts has started, nothing has failed")
@@ -104,4 +134,4 @@ def _decoded(text: str) -> bytes:
         return b""
 
 
-CHECKS = (running, identity, kernel, asterisk_service)
+CHECKS = (described, running, identity, kernel, asterisk_service)

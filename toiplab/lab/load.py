@@ -7,19 +7,17 @@ what it means. The place of every value is kept, so that a message can name its 
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from toiplab.errors import ToipLabError
 from toiplab.lab import numbering
+from toiplab.lab.explain import dotted, explain
 from toiplab.lab.model import Lab
-
-Place = tuple[str | int, ...]
+from toiplab.lab.numbering import Place
 
 
 @dataclass
@@ -29,6 +27,7 @@ class _Document:
     path: Path
     lines: dict[Place, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    built: set[int] = field(default_factory=set)
 
     def fault(self, place: Place, message: str) -> None:
         self.faults.append(f"{self.path}:{self.line(place)}: {message}")
@@ -43,10 +42,18 @@ class _Document:
         self.lines.setdefault(place, node.start_mark.line + 1)
         if isinstance(node, yaml.ScalarNode):
             return node.value
+        if id(node) in self.built:  # an alias: it might hold itself, or grow without end
+            self.fault(place, f"{dotted(place)}: an alias (*) is not read here: write it out")
+            return None
+        self.built.add(id(node))
         if isinstance(node, yaml.SequenceNode):
             return [self.build(item, (*place, n)) for n, item in enumerate(node.value)]
         found: dict[str, object] = {}
         for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.lines[(*place, "?")] = key_node.start_mark.line + 1
+                self.fault((*place, "?"), "a key is one word, not a list or keys")
+                continue
             key = str(key_node.value)
             inner = (*place, key)
             if key in found:
@@ -56,14 +63,6 @@ class _Document:
             self.lines[inner] = key_node.start_mark.line + 1
             found[key] = self.build(value_node, inner)
         return found
-
-
-def dotted(place: Sequence[str | int]) -> str:
-    """A place as a person writes it: ``contexts.dakar.extensions[0].number``."""
-    text = ""
-    for step in place:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
-    return text
 
 
 def load(path: Path) -> Lab:
@@ -80,9 +79,8 @@ def load(path: Path) -> Lab:
         try:
             lab = Lab.model_validate(data)
         except ValidationError as error:
-            for detail in error.errors(include_url=False):
-                place, message = _explain(detail["loc"], detail["type"], detail["msg"], data)
-                document.fault(place, message)
+            for fault in explain(error, data):
+                document.fault(fault.place, fault.message)
         else:
             for place, message in numbering.conflicts(lab):
                 document.fault(place, f"{dotted(place)}: {message}")
@@ -93,7 +91,7 @@ def load(path: Path) -> Lab:
 
 def _compose(path: Path) -> yaml.Node:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ToipLabError(f"{path}: not UTF-8 text (byte {error.start})") from error
     except OSError as error:
@@ -107,73 +105,13 @@ def _compose(path: Path) -> yaml.Node:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ToipLabError(f"{path}:{line}: not YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise ToipLabError(f"{path}: not YAML: {error}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ToipLabError(
+            f"{path}:{line}: not YAML: the character #x{error.character:02x} is not allowed"
+        ) from error
+    except RecursionError as error:
+        raise ToipLabError(f"{path}: not a lab file: nested too deeply") from error
     if not isinstance(node, yaml.MappingNode):
         raise ToipLabError(f"{path}:1: a lab file is a list of keys such as 'name: isi'")
     return node
-
-
-def _explain(place: Place, kind: str, message: str, data: object) -> tuple[Place, str]:
-    """One mistake in words: the place it belongs to, and the line to print."""
-    message = message.removeprefix("Value error, ")
-    # pydantic names a mapping's bad key by a last step "[key]"
-    place = tuple(step for step in place if step != "[key]")
-    if kind == "extra_forbidden":
-        known = _known_keys(place[:-1])
-        near = difflib.get_close_matches(str(place[-1]), known, n=1)
-        mend = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
-        return place, f"{dotted(place)}: unknown key; {mend}"
-    if kind == "missing":
-        return place, f"{dotted(place)} is missing"
-    inner, _, rest = message.partition(": ")
-    if kind == "value_error" and rest and (*place, *_steps(inner)) != place:
-        deeper = (*place, *_steps(inner))
-        if _has(data, deeper):
-            return deeper, f"{dotted(deeper)}: {rest}"
-    text = message[:1].lower() + message[1:]
-    given = _get(data, place)
-    if isinstance(given, str) and repr(given) not in text:
-        text = f"{given!r}: {text}"
-    return place, f"{dotted(place)}: {text}" if place else text
-
-
-def _steps(dotted_place: str) -> Place:
-    steps: list[str | int] = []
-    for part in dotted_place.split("."):
-        name, _, index = part.partition("[")
-        steps.append(name)
-        if index.rstrip("]").isdecimal():
-            steps.append(int(index.rstrip("]")))
-    return tuple(steps)
-
-
-def _get(data: object, place: Place) -> object:
-    for step in place:
-        try:
-            data = data[step]  # type: ignore[index]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return data
-
-
-def _has(data: object, place: Place) -> bool:
-    return _get(data, place) is not None
-
-
-def _known_keys(place: Place) -> list[str]:
-    """The keys the model knows at a place, found by walking its annotations."""
-    model: object = Lab
-    for step in place:
-        model = _inside(model, step)
-    fields = model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else {}
-    return list(fields)
-
-
-def _inside(annotation: object, step: str | int) -> object:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        found = annotation.model_fields.get(str(step))
-        return found.annotation if found else None
-    arguments = getattr(annotation, "__args__", ())
-    models = [a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)]
-    return models[0] if models else None

@@ -20,6 +20,7 @@ from toiplab.hardware import (
 )
 from toiplab.lab.types import (
     Addresses,
+    AddressRange,
     ContextName,
     DisplayName,
     FeatureKey,
@@ -111,6 +112,8 @@ class Nat(Part):
         udp = {self.sip} & set(self.rtp)
         if udp:
             raise ValueError(f"sip: {self.sip} lies inside rtp {self.rtp}: choose another port")
+        if SIP_PORT in set(self.rtp):
+            raise ValueError(f"rtp: {self.rtp} holds {SIP_PORT}, the machine's own SIP port")
         return self
 
 
@@ -127,7 +130,7 @@ class DhcpSubnet(Part):
     def _consistent(self) -> Self:
         if not self.range.within(self.subnet):
             raise ValueError(f"range: {self.range} does not fit the hosts of {self.subnet}")
-        if self.router not in self.subnet:
+        if not AddressRange(self.router, self.router).within(self.subnet):
             raise ValueError(f"router: {self.router} is not an address of {self.subnet}")
         if self.router in self.range:
             raise ValueError(f"router: {self.router} lies inside range, a phone could be given it")
@@ -157,6 +160,10 @@ class LabNetwork(Part):
                 )
             if address.ip in (address.network.network_address, address.network.broadcast_address):
                 raise ValueError(f"{place} is the network's own or broadcast address")
+            if address.is_loopback or address.is_multicast or address.is_reserved:
+                raise ValueError(
+                    f"{place} is no address for a card: one such as 192.168.10.1/24 is"
+                )
             if address.network.overlaps(NAT_NETWORK):
                 raise ValueError(f"{place} collides with VirtualBox's NAT network {NAT_NETWORK}")
             if any(address.network.overlaps(other) for other in networks[:index]):

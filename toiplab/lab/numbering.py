@@ -12,7 +12,18 @@ from collections.abc import Iterator
 from toiplab.lab.model import Lab
 from toiplab.lab.types import SlotRange
 
-RESERVED_CONTEXTS = ("general", "globals", "default", "public", "parkedcalls", "authentication")
+Place = tuple[str | int, ...]
+
+# Sections with a meaning of their own in sip.conf, extensions.conf or voicemail.conf.
+RESERVED_CONTEXTS = (
+    "general",
+    "globals",
+    "default",
+    "public",
+    "parkedcalls",
+    "authentication",
+    "zonemessages",
+)
 
 
 def dial_pattern(number: str) -> str:
@@ -36,12 +47,20 @@ def _meets(pattern: str, slots: SlotRange) -> bool:
     return len(lowest) == len(slots.first) and lowest <= slots.last and slots.first <= highest
 
 
-def conflicts(lab: Lab) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def conflicts(lab: Lab) -> Iterator[tuple[Place, str]]:
     """Each fault of the plan: its place in the lab file, and what is wrong."""
     seen: dict[str, str] = {}
+    names: dict[str, str] = {}
     for name, context in lab.contexts.items():
         if name.lower() in RESERVED_CONTEXTS:
             yield ("contexts", name), f"{name} is a name Asterisk keeps for itself: choose another"
+        other = names.setdefault(name.lower(), name)
+        if other != name:
+            yield (
+                ("contexts", name),
+                f"{name} differs from {other} by capitals alone, which Asterisk does not tell "
+                "apart: choose another",
+            )
         for index, extension in enumerate(context.extensions):
             place = ("contexts", name, "extensions", index, "number")
             number = extension.number
@@ -50,6 +69,7 @@ def conflicts(lab: Lab) -> Iterator[tuple[tuple[str | int, ...], str]]:
             seen[number] = name
             yield from ((place, fault) for fault in _hidden_by(lab, number))
     yield from _parking(lab)
+    yield from _features(lab)
 
 
 def _hidden_by(lab: Lab, number: str) -> Iterator[str]:
@@ -67,7 +87,7 @@ def _hidden_by(lab: Lab, number: str) -> Iterator[str]:
         )
 
 
-def _parking(lab: Lab) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _parking(lab: Lab) -> Iterator[tuple[Place, str]]:
     slots, parking, voicemail = lab.parking.slots, lab.parking.number, lab.voicemail.number
     if voicemail in slots:
         yield (
@@ -85,9 +105,13 @@ def _parking(lab: Lab) -> Iterator[tuple[tuple[str | int, ...], str]]:
             ("parking", "number"),
             f"{parking} is the voicemail number already: choose another",
         )
-    keys = lab.features
-    if keys.blind_transfer == keys.attended_transfer:
-        yield (
-            ("features", "attended_transfer"),
-            f"{keys.attended_transfer} is the key of blind_transfer already: choose another",
-        )
+
+
+def _features(lab: Lab) -> Iterator[tuple[Place, str]]:
+    blind, attended = lab.features.blind_transfer, lab.features.attended_transfer
+    place = ("features", "attended_transfer")
+    if attended == blind:
+        yield place, f"{attended} is the key of blind_transfer already: choose another"
+    elif attended.startswith(blind) or blind.startswith(attended):
+        short, long = sorted((blind, attended), key=len)
+        yield place, f"{long} begins with {short}, the other key, which would always answer first"

@@ -7,7 +7,9 @@ dhcpd.conf, a shell script or a preseed.
 
 from __future__ import annotations
 
+import difflib
 import re
+import zoneinfo
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -16,6 +18,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 MAX_PORT = 65535
+MIN_RTP_PORT = 1024  # Asterisk's res_rtp_asterisk silently takes this for anything lower
+MAX_RTP_PORTS = 1000  # each is a forward of its own in the OVF
 MAX_SLOTS = 1000  # Asterisk makes an extension of each when it starts
 
 
@@ -34,6 +38,52 @@ def _text(pattern: str, wanted: str) -> AfterValidator:
     return AfterValidator(_matching(pattern, wanted))
 
 
+def _hidden(pattern: str, wanted: str) -> AfterValidator:
+    """As ``_text``, for what a message must not repeat: a screen is read by a class."""
+    regex = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not regex.fullmatch(value):
+            raise ValueError(f"what is given is not {wanted}")
+        return value
+
+    return AfterValidator(check)
+
+
+# Accounts and groups that Debian and the appliance's packages make, as
+# base-passwd's /usr/share/base-passwd/passwd.master and group.master list the first of them.
+# fmt: off
+SYSTEM_NAMES = frozenset({
+    "root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp",
+    "proxy", "www-data", "backup", "list", "irc", "gnats", "nobody", "nogroup", "adm", "tty",
+    "disk", "kmem", "dialout", "fax", "voice", "cdrom", "floppy", "tape", "sudo", "audio",
+    "dip", "operator", "src", "shadow", "utmp", "video", "sasl", "plugdev", "staff", "users",
+    "input", "kvm", "render", "crontab", "messagebus", "ssh", "sshd", "netdev", "asterisk",
+    "mysql", "dhcpd", "avahi", "colord", "saned", "pulse", "rtkit", "geoclue", "lpadmin",
+    "scanner", "ssl-cert", "bluetooth", "hplip",
+})
+# fmt: on
+
+
+def _not_of_the_system(value: str) -> str:
+    if value in SYSTEM_NAMES or value.startswith(("systemd-", "_")):
+        raise ValueError(f"{value!r} is a name the system itself uses: choose another")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    """Refuse a zone that does not exist, where this machine has a list of them."""
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, OSError, ValueError):
+        known = zoneinfo.available_timezones()
+        if known:
+            near = difflib.get_close_matches(value, known, n=1)
+            mend = f"did you mean {near[0]}?" if near else "one such as Africa/Dakar is wanted"
+            raise ValueError(f"{value!r} is not a time zone; {mend}") from None
+    return value
+
+
 LabName = Annotated[
     str,
     _text(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", "a name of small letters, digits and hyphens"),
@@ -50,11 +100,14 @@ Keyboard = Annotated[
     str, _text(r"[a-z]{2,3}", "a keyboard layout of two or three letters, such as fr")
 ]
 Timezone = Annotated[
-    str, _text(r"[A-Za-z_]+(/[A-Za-z0-9_+-]+){0,2}", "a time zone such as Africa/Dakar")
+    str,
+    _text(r"[A-Za-z_]+(/[A-Za-z0-9_+-]+){0,2}", "a time zone such as Africa/Dakar"),
+    AfterValidator(_time_zone),
 ]
 Login = Annotated[
     str,
     _text(r"[a-z][a-z0-9_-]{0,30}", "a login: small letters, digits, _ and -, a letter first"),
+    AfterValidator(_not_of_the_system),
 ]
 DisplayName = Annotated[
     str,
@@ -71,17 +124,17 @@ NetworkName = Annotated[
     str, _text(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,30}", "a network name: letters, digits, . _ and -")
 ]
 Number = Annotated[str, _text(r"[0-9]{2,8}", "a number to dial: 2 to 8 digits")]
-Pin = Annotated[str, _text(r"[0-9]{3,10}", "a PIN of 3 to 10 digits")]
+Pin = Annotated[str, _hidden(r"[0-9]{3,10}", "a PIN of 3 to 10 digits")]
 Secret = Annotated[
-    str, _text(r"[A-Za-z0-9._@%+-]{4,64}", "a secret: 4 to 64 of letters, digits and . _ @ % + -")
+    str, _hidden(r"[A-Za-z0-9._@%+-]{4,64}", "a secret: 4 to 64 of letters, digits and . _ @ % + -")
 ]
 Password = Annotated[
-    str, _text(r"[\x21-\x7e]{6,64}", "a password: 6 to 64 printable ASCII characters, no space")
+    str, _hidden(r"[\x21-\x7e]{6,64}", "a password: 6 to 64 printable ASCII characters, no space")
 ]
 SshKey = Annotated[
     str,
     _text(
-        r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+=*( [\w.@:+-]+)?",
+        r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+=*( [\w .@:+-]+)?",
         "an OpenSSH public key on one line (the content of a .pub file)",
     ),
 ]
@@ -91,7 +144,7 @@ Language = Annotated[str, _text(r"[a-z]{2}(_[A-Z]{2})?", "a language of the prom
 Port = Annotated[int, Field(ge=1, le=MAX_PORT)]
 Seconds = Annotated[int, Field(ge=1, le=86400 * 30)]
 
-_RANGE = re.compile(r"\s*(\S+?)\s*-\s*(\S+)\s*")
+_RANGE = re.compile(r"([0-9.]{1,15}) *- *([0-9.]{1,15})")
 
 
 def _halves(value: object, wanted: str) -> tuple[str, str]:
@@ -152,10 +205,16 @@ class SlotRange:
 
 
 def _port_range(value: object) -> PortRange:
-    wanted = "a range of ports such as 10000-10019"
+    wanted = f"a range of ports from {MIN_RTP_PORT} on, such as 10000-10019"
     first, last = _halves(value, wanted)
-    if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= MAX_PORT):
+    if not (
+        first.isdecimal()
+        and last.isdecimal()
+        and MIN_RTP_PORT <= int(first) < int(last) <= MAX_PORT
+    ):
         raise ValueError(f"{value!r} is not {wanted}")
+    if int(last) - int(first) >= MAX_RTP_PORTS:
+        raise ValueError(f"{value!r} is too many ports: {MAX_RTP_PORTS} at most")
     return PortRange(int(first), int(last))
 
 
@@ -174,8 +233,10 @@ def _address_range(value: object) -> AddressRange:
 def _slot_range(value: object) -> SlotRange:
     wanted = "a range of numbers such as 702-720"
     first, last = _halves(value, wanted)
-    if not (first.isdecimal() and last.isdecimal() and len(first) == len(last)):
+    if not (re.fullmatch(r"[0-9]{2,8}", first) and last.isdecimal() and len(first) == len(last)):
         raise ValueError(f"{value!r} is not {wanted}")
+    if first.startswith("0"):
+        raise ValueError(f"{value!r} begins with 0, which Asterisk drops from parking slots")
     if int(first) > int(last):
         raise ValueError(f"{value!r} runs backwards: the smaller number comes first")
     if int(last) - int(first) >= MAX_SLOTS:

@@ -15,6 +15,7 @@ from tests.exam.recording import RecordedGuest
 from toiplab.exam import sip, ssh, system
 from toiplab.exam.first import FIRST_EXAM
 from toiplab.exam.runner import Outcome, run_check
+from toiplab.host import Finished
 
 # Those that look from outside have tests of their own, in test_outside.py and
 # test_variants.py.
@@ -77,3 +78,15 @@ def test_english_prompts_under_a_french_name_are_seen(subject, guest, recorded):
     assert "fr prompts that are the English ones: expected nothing, saw pbx-invalid" in (
         run_check(subject, check).told
     )
+
+
+@pytest.mark.parametrize(
+    "output", ["", "Unable to connect to remote asterisk\n", "a: b\n1 2 3 4 5\n"]
+)
+@pytest.mark.parametrize("check", INSIDE, ids=lambda check: check.name)
+def test_a_machine_that_says_nothing_of_use_fails_every_check(
+    check, output, subject, guest, recorded
+):
+    guest.answers = dict.fromkeys(recorded, Finished(1, output))
+
+    assert run_check(subject, check).outcome is Outcome.FAIL

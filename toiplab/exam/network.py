@@ -8,6 +8,7 @@ from toiplab.exam import readings
 from toiplab.exam.registry import CheckFailedError, Fact, agree, check
 from toiplab.exam.subject import Subject
 from toiplab.lab.model import NAT_NETWORK, SIP_PORT, DhcpSubnet
+from toiplab.lab.types import MAX_PORT
 
 DHCPD_CONF = "/etc/dhcp/dhcpd.conf"
 DHCPD_DEFAULTS = "/etc/default/isc-dhcp-server"
@@ -182,7 +183,8 @@ def dhcp_service(subject: Subject) -> str:
 def listeners(subject: Subject) -> str:
     """Every socket open to strangers; Asterisk's resolver keeps some of random ports."""
     listening, ephemeral = subject.ask("ss -H -lntup", "cat /proc/sys/net/ipv4/ip_local_port_range")
-    first_random = int((ephemeral.split() or ["32768"])[0])
+    lowest = re.match(r"\d+", ephemeral)
+    first_random = int(lowest[0]) if lowest else MAX_PORT + 1
     wanted = {
         ("tcp", subject.lab.ssh.port, "sshd"),
         ("udp", SIP_PORT, "asterisk"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -76,16 +77,14 @@ def run_exam(
 
     Once the machine does not answer, the remaining checks are errors for that reason.
     """
-    gone = ""
-    for check in checks:
-        if gone:
-            result = Result(part, check, Outcome.ERROR, f"not looked at: {gone}", 0.0)
-        else:
-            result = run_check(subject, check, part)
-        if result.outcome is Outcome.ERROR and not gone and not _answers(subject):
-            gone = f"the machine does not answer since {check.name}"
+    remaining = iter(checks)
+    for check in remaining:
+        result = run_check(subject, check, part)
         print_result(result, progress)
         yield result
+        if result.outcome is Outcome.ERROR and not _answers(subject):
+            why = f"the machine does not answer since {check.name}"
+            yield from missed(remaining, progress, part=part, why=why)
 
 
 def missed(checks: Iterable[Check], progress: Progress, *, part: str, why: str) -> Iterator[Result]:
@@ -113,7 +112,7 @@ def print_summary(report: Report, progress: Progress) -> None:
         progress.warn(
             f"{result.check.row} {result.outcome.upper()} ({result.part}): {result.check.title}"
         )
-        for line in result.told.split("; ") if "\n" not in result.told else result.told.split("\n"):
+        for line in re.split(r"\n|; ", result.told):
             progress.note(f"    {line}")
     counts = ", ".join(
         f"{len(report.of(outcome))} {word}"

@@ -194,20 +194,17 @@ def listeners(subject: Subject) -> str:
     programs = set().union(*(TASK_PROGRAMS.get(task, set()) for task in subject.lab.tasks))
     found = [socket for socket in readings.sockets(listening) if not socket.loopback]
     strangers = [
-        str(socket)
+        socket
         for socket in found
-        if (socket.protocol, socket.port, socket.program) not in wanted
-        and not (
-            socket.program == "asterisk"
-            and socket.protocol == "udp"
-            and socket.port >= first_random
-        )
+        if socket.service not in wanted
         and socket.program not in programs
+        and not (socket.service[::2] == ("udp", "asterisk") and socket.port >= first_random)
     ]
-    seen = {(socket.protocol, socket.port, socket.program) for socket in found}
+    seen = {socket.service for socket in found}
+    missing = [f"{program} on {port}/{proto}" for proto, port, program in sorted(wanted - seen)]
     agree(
         Fact("strangers", [], strangers),
-        Fact("not listening", [], [f"{w[2]} on {w[1]}/{w[0]}" for w in sorted(wanted - seen)]),
+        Fact("not listening", [], missing),
     )
     return ", ".join(sorted({f"{program} {port}/{proto}" for proto, port, program in wanted}))
 

@@ -75,6 +75,11 @@ class Socket:
     program: str
 
     @property
+    def service(self) -> tuple[str, int, str]:
+        """Protocol, port and program, whatever the address."""
+        return self.protocol, self.port, self.program
+
+    @property
     def loopback(self) -> bool:
         """Whether only the machine itself can reach it."""
         address = self.address.strip("[]").partition("%")[0]

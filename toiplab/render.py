@@ -124,7 +124,7 @@ def _appliance(root: Path, inputs: Inputs) -> jinja2.Environment:
 
 def _printable(value: object) -> object:
     """Refuse to print what no template means to print: a part of the model, or a line break."""
-    if not isinstance(value, PRINTABLE):
+    if not isinstance(value, PRINTABLE) or isinstance(value, bool):
         raise jinja2.TemplateRuntimeError(f"a template prints {type(value).__name__}, not a value")
     if isinstance(value, str) and STRUCTURAL & set(value):
         raise jinja2.TemplateRuntimeError("a value with a line break would change the file")

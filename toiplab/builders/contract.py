@@ -80,13 +80,15 @@ class Request:
     def digest(self) -> str:
         """A hash of the lab file, its secrets and everything in the checkout that decides."""
         hashed = hashlib.sha256()
-        paths = [self.lab_file, self.secrets_path()]
+        named = {"lab": self.lab_file, "secrets": self.secrets_path()}
         for name in RECIPE:
             top = self.project.top / name
-            paths += sorted(top.rglob("*")) if top.is_dir() else [top]
-        for path in paths:
+            paths = sorted(top.rglob("*")) if top.is_dir() else [top]
+            named |= {str(path.relative_to(self.project.top)): path for path in paths}
+        for name, path in named.items():
             if path.is_file() and path.suffix != ".pyc":
-                hashed.update(f"{path.name}\n".encode() + path.read_bytes())
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+                hashed.update(f"{content} {name}\n".encode())
         return hashed.hexdigest()
 
     def secrets_path(self) -> Path:

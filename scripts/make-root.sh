@@ -19,10 +19,12 @@ mkdir "$root"
 
 enter() { chroot "$root" "$@"; }
 
-tar --extract --numeric-owner --xattrs --xattrs-include='*' --directory "$root"
+# No user namespace may make device nodes, and the booted system's come from devtmpfs.
+tar --extract --numeric-owner --xattrs --xattrs-include='*' --exclude='./dev/*' --directory "$root"
 mount -t proc proc "$root/proc"
-for device in null zero full random urandom tty; do
-    [ -e "$root/dev/$device" ] || : >"$root/dev/$device"
+devices=(null zero full random urandom tty)
+for device in "${devices[@]}"; do
+    : >"$root/dev/$device"
     mount --bind "/dev/$device" "$root/dev/$device"
 done
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive HOME=/root
@@ -48,7 +50,10 @@ enter dpkg-query --show --showformat='${Package} ${Version} ${Architecture} ${so
     >"$facts/packages"
 rm -rf "$root/toip-lab"
 
-for device in null zero full random urandom tty; do umount "$root/dev/$device"; done
+for device in "${devices[@]}"; do
+    umount "$root/dev/$device"
+    rm "$root/dev/$device"
+done
 umount "$root/proc"
 find "$root" -xdev -newermt "@$EPOCH" -exec touch --no-dereference --date="@$EPOCH" {} +
 

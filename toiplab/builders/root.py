@@ -19,6 +19,7 @@ from typing import IO
 from uuid import UUID
 
 from toiplab import host
+from toiplab.builders.bootstrap import TEMPORARY
 from toiplab.errors import ToipLabError
 
 SCRIPTS = host.PROJECT / "scripts"
@@ -96,7 +97,8 @@ def make_filesystem(
 @contextmanager
 def _workspace() -> Iterator[Path]:
     """A folder the namespace's root can write to; emptied as that root, who owns its files."""
-    folder = Path(tempfile.mkdtemp(prefix="toip-lab-root-"))
+    place = os.environ.get("TMPDIR", TEMPORARY)
+    folder = Path(tempfile.mkdtemp(prefix="toip-lab-root-", dir=place))
     folder.chmod(0o777)
     try:
         for name in (SCRIPT, MKE2FS_CONF):  # a checkout may be where that root cannot read

@@ -42,17 +42,19 @@ def reporting() -> Iterator[Progress]:
 
     A request to terminate is treated as Ctrl-C, so that everything is cleaned up then too.
     """
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    before = signal.signal(signal.SIGTERM, _as_interrupt)
     progress = Progress()
     try:
         yield progress
     except ToipLabError as error:
         raise Exit(f"error: {error}", code=error.status) from error
     except OSError as error:
-        named = error.filename or ""
-        raise Exit(f"error: {named}: {error.strerror or error}", code=BAD_INPUT) from error
+        named = f"{error.filename}: " if error.filename else ""
+        raise Exit(f"error: {named}{error.strerror or error}", code=BAD_INPUT) from error
     except KeyboardInterrupt as error:
         raise Exit("interrupted", code=INTERRUPTED) from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _as_interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -122,16 +122,17 @@ def _stage_tar(stage: Path) -> Iterator[IO[bytes]]:
 
 
 def _read_facts(facts: IO[bytes]) -> RootFacts:
-    with tarfile.open(fileobj=facts) as tar:
-
-        def content(name: str) -> bytes:
-            member = tar.extractfile(name)
-            if member is None:
-                raise ToipLabError(f"scripts/make-root.sh left no {name}")
-            return member.read()
-
-        return RootFacts(
-            boot_img=content("boot.img"),
-            core_img=content("core.img"),
-            packages=tuple(content("packages").decode().splitlines()),
-        )
+    try:
+        with tarfile.open(fileobj=facts) as tar:
+            boot_img, core_img, packages = (
+                tar.extractfile(name) for name in ("boot.img", "core.img", "packages")
+            )
+            if boot_img is None or core_img is None or packages is None:
+                raise KeyError("a folder where a file is wanted")
+            return RootFacts(
+                boot_img=boot_img.read(),
+                core_img=core_img.read(),
+                packages=tuple(packages.read().decode().splitlines()),
+            )
+    except (KeyError, tarfile.TarError) as error:
+        raise ToipLabError(f"scripts/{SCRIPT} left its facts unfinished: {error}") from error

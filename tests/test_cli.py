@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +26,6 @@ from toiplab.errors import ToipLabError
 from toiplab.host import PROJECT
 from toiplab.progress import Progress
 
-TEMPORARY = Path(bootstrap.TEMPORARY)  # mmdebstrap's
 INVOKE = Path(sys.executable).with_name("invoke")
 DEADLINE = 30  # seconds for a command that fails at once
 BUILD_DEADLINE = 400  # seconds until mmdebstrap runs, packages fetched included
@@ -197,20 +197,30 @@ def test_an_interrupted_build_leaves_nothing(
     assert list(temporary.iterdir()) == []
 
 
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A TMPDIR that mmdebstrap's namespace may use, as pytest's own folders may not be."""
+    with tempfile.TemporaryDirectory(dir=bootstrap.TEMPORARY, prefix="toip-lab-test-") as folder:
+        Path(folder).chmod(0o1777)
+        yield Path(folder)
+
+
 @pytest.mark.build
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_a_build_interrupted_while_it_installs_leaves_nothing(checkout: Path, number: int) -> None:
+def test_a_build_interrupted_while_it_installs_leaves_nothing(
+    checkout: Path, temporary: Path, number: int
+) -> None:
     """In the middle of mmdebstrap, which has mounted what it needs in its own namespace."""
     cache = PROJECT / "build" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     (checkout / "build").mkdir()
     (checkout / "build" / "cache").symlink_to(cache)
     log = checkout / "build" / "isi" / "build.log"
-    mounts, roots = Path("/proc/self/mounts").read_text(), set(TEMPORARY.iterdir())
+    mounts = Path("/proc/self/mounts").read_text()
     with subprocess.Popen(
         [INVOKE, "build-ova"],
         cwd=checkout,
-        env=dict(os.environ),
+        env={**os.environ, "TMPDIR": str(temporary)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -225,7 +235,7 @@ def test_a_build_interrupted_while_it_installs_leaves_nothing(checkout: Path, nu
     assert processes_naming(str(checkout)) == []
     assert left_behind(checkout) == []
     assert Path("/proc/self/mounts").read_text() == mounts
-    assert set(TEMPORARY.iterdir()) == roots
+    assert list(temporary.iterdir()) == []
 
 
 def wait_for(log: Path, text: bytes, build: subprocess.Popen[str]) -> None:

@@ -35,7 +35,7 @@ Invoke = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     top = tmp_path / "checkout"
-    for name in (*contract.RECIPE, "tasks.py"):
+    for name in ("overlay", "preseed", "scripts", "toiplab", "requirements.lock", "tasks.py"):
         source = PROJECT / name
         if source.is_dir():
             shutil.copytree(source, top / name, ignore=shutil.ignore_patterns("__pycache__"))

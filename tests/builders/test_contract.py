@@ -32,11 +32,9 @@ with one_build_at_a_time(Project(Path(sys.argv[1]))):
 def project(tmp_path: Path) -> Project:
     """A small checkout with one file of each part of the recipe, and the default lab."""
     for name in contract.RECIPE:
-        if (PROJECT / name).is_dir():
-            (tmp_path / name / "deeper").mkdir(parents=True)
-            (tmp_path / name / "deeper" / "file").write_text(name)
-        else:
-            (tmp_path / name).write_text(name)
+        path = tmp_path / name / "deeper" / "file" if (PROJECT / name).is_dir() else tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
     (tmp_path / "labs").mkdir()
     shutil.copy(PROJECT / "labs" / "isi.yml", tmp_path / "labs")
     return Project(tmp_path)
@@ -55,8 +53,16 @@ def append(project: Project, name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["labs/isi.yml", "labs/isi.secrets.yml", "requirements.lock", "overlay/etc/new"]
-    + [f"{part}/deeper/file" for part in contract.RECIPE if "." not in part],
+    [
+        "labs/isi.yml",
+        "labs/isi.secrets.yml",
+        "overlay/etc/new",
+        "preseed/new",
+        "scripts/provision.sh",
+        "toiplab/lab/new.py",
+        "toiplab/builders/new.py",
+        "requirements.lock",
+    ],
 )
 def test_the_digest_changes_with_what_decides_the_image(project: Project, name: str) -> None:
     before = request_in(project).digest()
@@ -67,7 +73,13 @@ def test_the_digest_changes_with_what_decides_the_image(project: Project, name: 
 
 @pytest.mark.parametrize(
     "name",
-    ["toiplab/__pycache__/cli.cpython-311.pyc", "labs/other.yml", "README.md", "build/x", "dist/x"],
+    [
+        "toiplab/lab/__pycache__/model.cpython-311.pyc",
+        "labs/other.yml",
+        "README.md",
+        "build/x",
+        "dist/x",
+    ],
 )
 def test_the_digest_stays_with_what_does_not(project: Project, name: str) -> None:
     before = request_in(project).digest()
@@ -161,7 +173,7 @@ def test_without_one_it_is_built(project: Project, builds: list[str]) -> None:
     assert builds == ["auto"]
 
 
-@pytest.mark.parametrize("name", ["labs/isi.yml", "overlay/deeper/file", "scripts/deeper/file"])
+@pytest.mark.parametrize("name", ["labs/isi.yml", "overlay/deeper/file", "scripts/provision.sh"])
 def test_a_stale_ova_is_built_anew(
     project: Project, finished: Finished, builds: list[str], name: str
 ) -> None:

@@ -94,7 +94,7 @@ def test_an_unknown_key_is_one_line_with_status_2(checkout: Path, invoke: Invoke
 
     assert ended.returncode == 2
     assert ended.stdout + ended.stderr == (
-        "error: labs/isi.yml:9: hostnam: unknown key; did you mean hostname?\n"
+        "error: labs/isi.yml:10: hostnam: unknown key; did you mean hostname?\n"
     )
     assert not (checkout / "build").exists()
 
@@ -127,6 +127,25 @@ def test_a_missing_program_is_named_with_its_package(
     assert said.startswith("error: missing on this machine: mmdebstrap\n")
     assert "apt-get install mmdebstrap" in said
     assert left_behind(checkout) == []
+
+
+@pytest.mark.skipif(not shutil.which("prlimit"), reason="prlimit (util-linux) is not here")
+def test_a_disk_that_fills_up_names_the_file_that_did_not_fit(checkout: Path) -> None:
+    """A limit of 1000 bytes for each file: write(2) fails as on a full disk."""
+    ended = subprocess.run(
+        ["prlimit", "--fsize=1000", INVOKE, "render"],
+        cwd=checkout,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+
+    rendered = checkout / "build" / "isi" / "rendered"
+    assert errors(ended).startswith(f"error: {rendered}/stage/overlay/etc/")
+    assert errors(ended).endswith(": File too large\n")
+    assert not list(rendered.rglob("*.part"))
 
 
 def test_there_is_no_ova_to_boot(invoke: Invoke) -> None:

@@ -24,7 +24,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     files.write(Path(sys.argv[1]), b"x" * 5000)
 except OSError as error:
-    print(error.strerror)
+    print(error.strerror, error.filename)
 """
 
 
@@ -99,7 +99,7 @@ def test_a_full_disk_leaves_the_former_file(tmp_path: Path) -> None:
         [sys.executable, "-c", TOO_LARGE, path], check=True, capture_output=True, text=True
     )
 
-    assert ended.stdout == "File too large\n"
+    assert ended.stdout == f"File too large {path}\n"
     assert path.read_bytes() == b"former"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -14,6 +14,9 @@ def appearing(path: Path) -> Iterator[Path]:
 
     On any failure, an interruption included, what was written is removed and a former
     ``path`` stays as it was.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to; with the file's name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -22,6 +25,10 @@ def appearing(path: Path) -> Iterator[Path]:
         with beside.open("rb") as written:
             os.fsync(written.fileno())
         beside.replace(path)
+    except OSError as error:
+        # write(2) on a full disk tells no name, and which disk is full is what matters
+        error.filename = error.filename or str(path)
+        raise
     finally:
         beside.unlink(missing_ok=True)
 

@@ -89,12 +89,14 @@ def left_behind(checkout: Path) -> list[str]:
 
 def test_an_unknown_key_is_one_line_with_status_2(checkout: Path, invoke: Invoke) -> None:
     change(checkout, "hostname:", "hostnam:")
+    text = (checkout / "labs" / "isi.yml").read_text(encoding="utf-8")
+    line = text.count("\n", 0, text.index("\nhostnam:")) + 2
 
     ended = invoke("build-ova")
 
     assert ended.returncode == 2
     assert ended.stdout + ended.stderr == (
-        "error: labs/isi.yml:10: hostnam: unknown key; did you mean hostname?\n"
+        f"error: labs/isi.yml:{line}: hostnam: unknown key; did you mean hostname?\n"
     )
     assert not (checkout / "build").exists()
 

@@ -63,8 +63,10 @@ authorize() {
 set_locale() {
     locale-gen --keep-existing >/dev/null
     ln -sf "/usr/share/zoneinfo/$TIMEZONE" /etc/localtime
-    # Worked out now, the keyboard's and the font's set-up need not be at every boot.
+    # Worked out now, the keyboard's and the font's set-up need not be at the first boot;
+    # for which the files it comes from must be older.
     setupcon --force --save-only
+    touch --date=2000-01-01 /etc/default/keyboard /etc/default/console-setup
 }
 
 # Rows I7, D4, H2.

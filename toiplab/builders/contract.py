@@ -18,7 +18,21 @@ from toiplab.lab.model import Lab
 from toiplab.lab.secrets import Secrets
 
 # What decides an image's content besides the lab file, its secrets and the packages.
-RECIPE = ("overlay", "preseed", "scripts", "toiplab", "requirements.lock")
+RECIPE = (
+    "overlay",
+    "preseed",
+    "scripts/provision.sh",
+    "scripts/make-root.sh",
+    "scripts/mke2fs.conf",
+    "toiplab/__init__.py",
+    "toiplab/hardware.py",
+    "toiplab/releases.py",
+    "toiplab/render.py",
+    "toiplab/lab",
+    "toiplab/builders",
+    "toiplab/image",
+    "requirements.lock",
+)
 
 
 @dataclass(frozen=True)

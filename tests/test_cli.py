@@ -226,7 +226,7 @@ def temporary() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.build
+@pytest.mark.boot
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_a_build_interrupted_while_it_installs_leaves_nothing(
     checkout: Path, temporary: Path, number: int

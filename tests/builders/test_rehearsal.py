@@ -37,7 +37,7 @@ from toiplab.builders.sources import choose
 from toiplab.progress import Progress
 from toiplab.releases import Archive
 
-pytestmark = pytest.mark.build
+pytestmark = pytest.mark.boot
 
 CACHE = host.PROJECT / "build" / "cache"
 WANTED = (

@@ -58,14 +58,14 @@ def inputs(lab: Lab, release: Release = BUSTER) -> Inputs:
 def variant(tmp_path: Path):
     """Renders labs/isi.yml with each (pattern, text) replaced once."""
 
-    def rendered(*changes: tuple[str, str]) -> Rendered:
+    def rendered(*changes: tuple[str, str], release: Release = BUSTER) -> Rendered:
         text = ISI.read_text(encoding="utf-8")
         for old, new in changes:
             text, count = re.subn(old, lambda _, new=new: new, text, count=1)
             assert count, old
         path = tmp_path / "lab.yml"
         path.write_text(text, encoding="utf-8")
-        return render(inputs(load(path)))
+        return render(inputs(load(path), release))
 
     return rendered
 
@@ -244,9 +244,13 @@ def test_thirty_extensions(variant) -> None:
 def test_tasks_choose_the_packages(variant) -> None:
     """Row I3."""
     plain = variant((r"tasks: \[.*\]", "tasks: []"))
-    full = variant((r"tasks: \[.*\]", "tasks: [standard, ssh-server, print-server, desktop]"))
+    all_tasks = (r"tasks: \[.*\]", "tasks: [standard, ssh-server, print-server, desktop]")
+    full = variant(all_tasks)
+    eleven = variant(all_tasks, release=BULLSEYE)
 
     assert {"task-ssh-server", "task-print-server", "task-desktop"} <= set(full.packages)
+    assert set(full.packages) - set(eleven.packages) == {"task-print-server"}  # it has none
+    assert {"cups", "cups-bsd", "cups-client"} <= set(eleven.packages)
     assert not [name for name in plain.packages if name.startswith("task-")]
     assert "openssh-server" in plain.packages
 

@@ -88,7 +88,7 @@ def test_an_ordinary_users_namespaces_are_tried_out(
 ) -> None:
     monkeypatch.setattr(doctor, "tools", lambda: ())
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
-    for program in ("apt-get", "mke2fs", "newuidmap"):
+    for program in ("apt-get", "mount", "mke2fs", "newuidmap"):
         fake(program, "")
 
     fake("mmdebstrap", '[ "$*" = "--unshare-helper true" ]')

@@ -20,7 +20,7 @@ from invoke.exceptions import Exit
 from toiplab import doctor as machine_doctor
 from toiplab import manifest
 from toiplab import render as rendering
-from toiplab.builders import choose_builder, direct
+from toiplab.builders import advice, choose_builder, direct
 from toiplab.builders.contract import Project, Request
 from toiplab.builders.sources import Chosen, choose, sources_of
 from toiplab.errors import BAD_INPUT, INTERRUPTED, ToipLabError
@@ -171,7 +171,7 @@ def _run(context: Context, command: str) -> None:
 
 def doctor() -> None:
     """Print what this machine can do; end with status 2 where it cannot build."""
-    found = machine_doctor.report()
+    found = machine_doctor.report((*advice.of_releases(), *advice.of_last_build(Project().dist)))
     machine_doctor.show(found)
     if found.status:
         raise Exit(code=found.status)

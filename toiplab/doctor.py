@@ -113,7 +113,7 @@ def version(tool: Tool) -> str | None:
 
 def direct_builder() -> Finding:
     """Whether the direct builder can run: its tools, and root or user namespaces (tried out)."""
-    needed = ["mmdebstrap", "apt-get", "mke2fs"]
+    needed = ["mmdebstrap", "apt-get", "mount", "mke2fs"]
     needed += [tool.program for tool in tools() if tool.program.startswith("/")]
     root = os.geteuid() == 0
     if not root:

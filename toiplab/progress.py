@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import Progress as RichProgress
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,17 @@ class Progress:
                 self._live = None
 
     def note(self, text: str) -> None:
-        """Print one line that the user should read, indented under the running step."""
-        self.console.print("  " * self._depth + text, markup=False, soft_wrap=True)
+        """Print what the user should read, indented under the running step."""
+        self._tell(text)
 
     def warn(self, text: str) -> None:
-        """Print one line that the user must not miss."""
-        self.console.print(f"[yellow]{'  ' * self._depth}! [/]", end="")
-        self.console.print(text, markup=False, soft_wrap=True, style="yellow")
+        """Print what the user must not miss."""
+        self._tell(f"! {text}", style="yellow")
+
+    def _tell(self, text: str, style: str = "") -> None:
+        """Words are wrapped under one another on a terminal, never in a pipe."""
+        line, indent = Text(text, style=style), 2 * self._depth
+        if self.console.is_terminal:
+            self.console.print(Padding(line, (0, 0, 0, indent)))
+        else:
+            self.console.print(Text(" " * indent).append(line), soft_wrap=True)

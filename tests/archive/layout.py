@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.archive.keys import Key, Keys
 
@@ -137,13 +138,20 @@ class _Quiet(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # one connection for many files, as mirrors do
     disable_nagle_algorithm = True
 
+    def translate_path(self, path: str) -> str:
+        """A proxy is asked for whole addresses: RFC 9112, section 3.2.2."""
+        return super().translate_path(urlsplit(path).path)
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name there
         pass
 
 
 @contextmanager
 def served(root: Path) -> Iterator[str]:
-    """Serve a folder on a free port of loopback; gives its address."""
+    """Serve a folder on a free port of loopback; gives its address.
+
+    Used as a proxy, it answers for every host from that one folder.
+    """
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(root)))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -1,23 +1,26 @@
-"""The whole of 10.13's path, with the real mmdebstrap, from an archive of the tests' own.
+"""10.13 as it will be built where the Internet is: from its archive's own addresses to the OVA.
 
-Debian 11's packages, as this machine's mirror gives them, stand in for those of 10.13:
-suites, signatures, dates, addresses and every line of code are 10.13's.
+A proxy on loopback answers for archive.debian.org, out of an archive of the tests' own that
+is laid out and signed as that one is. Debian 11's packages, as this machine's mirror gives
+them, stand in for those of 10.13: suites, signatures, dates, addresses and every line of
+code are 10.13's.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -30,53 +33,66 @@ from tests.archive.layout import (
     served,
 )
 from tests.builders.conftest import Signers
-from toiplab import host, releases
-from toiplab.builders.bootstrap import make_root
+from toiplab import host, manifest, releases, render
+from toiplab.builders import direct
+from toiplab.builders.contract import Project, Request
 from toiplab.builders.packages import PackageSet, resolve
 from toiplab.builders.sources import choose
+from toiplab.exam.first import FIRST_EXAM
+from toiplab.exam.runner import Outcome, Result, run_exam
+from toiplab.exam.smoke import FIRST_BOOT, read_candidate
+from toiplab.image import vmdk_reader
+from toiplab.image.disk import MIB
+from toiplab.image.ova import open_ova
+from toiplab.manifest import Manifest
 from toiplab.progress import Progress
-from toiplab.releases import Archive
+from toiplab.releases import Release
 
 pytestmark = pytest.mark.boot
 
-CACHE = host.PROJECT / "build" / "cache"
-WANTED = (
-    *("linux-image-amd64", "systemd-sysv", "ifupdown", "isc-dhcp-client", "grub-pc", "locales"),
-    *("console-setup", "keyboard-configuration", "tasksel", "popularity-contest", "vim"),
-    *("net-tools", "isc-dhcp-server", "asterisk", "asterisk-core-sounds-fr", "asterisk-mp3"),
-    *("asterisk-mysql", "asterisk-voicemail", "openssh-server", "sudo"),
-)
+LAB = host.PROJECT / "labs/isi.yml"
+CACHE = host.PROJECT / "build/cache"
+LOGS = host.PROJECT / "build/rehearsal"
 PLAYED_BY = {
     "bullseye": BUSTER,
     "bullseye-updates": BUSTER_UPDATES,
     "bullseye-security": BUSTER_SECURITY,
 }
-ANSWERS = """\
-grub-pc grub-pc/install_devices multiselect
-grub-pc grub-pc/install_devices_empty boolean true
-man-db man-db/auto-update boolean false
-popularity-contest popularity-contest/participate boolean false
-"""
-EARLY = {PurePosixPath("/etc/initramfs-tools/conf.d/rehearsal"): b"MODULES=list\n"}
+DISTS = (
+    "http://archive.debian.org/debian/dists/buster",
+    "http://archive.debian.org/debian/dists/buster-updates",
+    "http://archive.debian.org/debian-security/dists/buster/updates",
+)
 STARTED_SECONDS = 300
 STOPPED_SECONDS = 90
-MAKE = """\
+BUILD = """\
 import pickle, sys
 from pathlib import Path
-from toiplab.builders.bootstrap import make_root
+from toiplab.builders import direct
 from toiplab.progress import Progress
-found = pickle.loads(Path(sys.argv[1]).read_bytes())
-make_root(found, target=Path(sys.argv[2]), log=Path(sys.argv[3]), progress=Progress())
+request, releases = pickle.loads(Path(sys.argv[1]).read_bytes())
+direct.build(request, Progress(), releases=releases)
 """
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> PackageSet:
-    """Debian 11's packages from the mirror of this machine."""
+def request_for_auto(tmp_path_factory: pytest.TempPathFactory) -> Request:
+    """The default lab as ``make ova`` builds it, in a project folder of its own."""
+    project = Project(tmp_path_factory.mktemp("project"))
+    lab_file = project.top / "labs" / LAB.name
+    lab_file.parent.mkdir()
+    lab_file.write_bytes(LAB.read_bytes())
+    return Request.read(lab_file, project=project)
+
+
+@pytest.fixture(scope="module")
+def live(request_for_auto: Request, tmp_path_factory: pytest.TempPathFactory) -> PackageSet:
+    """Debian 11's packages of that lab, from the mirror of this machine."""
     progress = Progress()
+    chosen = choose("bullseye", progress=progress)
     return resolve(
-        choose("bullseye", progress=progress),
-        WANTED,
+        chosen,
+        render.render(direct.inputs(request_for_auto, chosen)).packages,
         cache=CACHE,
         log=tmp_path_factory.mktemp("live") / "apt.log",
         progress=progress,
@@ -84,10 +100,13 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> PackageSet:
 
 
 @pytest.fixture(scope="module")
-def address(
-    live: PackageSet, signers: Signers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """Debian 11 dressed up as 10.13: whole indexes, the files that are needed."""
+def known(
+    live: PackageSet, signers: Signers, keyring: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Release, ...]]:
+    """The releases there are, 10.13 signed by the tests, while its archive can be reached.
+
+    It is Debian 11 dressed up as 10.13: whole indexes, the files that are needed.
+    """
     root = tmp_path_factory.mktemp("www")
     archive = DebianArchive(root, signers.keys, (signers.expired, signers.valid))
     for name, suite in PLAYED_BY.items():
@@ -96,30 +115,81 @@ def address(
         path = root / PLAYED_BY[package.suite].area / package.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(live.debs / package.file_name)
-    with pytest.MonkeyPatch.context() as patch, served(root) as url:
-        patch.setenv("no_proxy", "127.0.0.1")
-        yield url
+    config = tmp_path_factory.mktemp("apt") / "apt.conf"
+    with pytest.MonkeyPatch.context() as patch, served(root) as proxy:
+        config.write_text(f'Acquire::http::Proxy::archive.debian.org "{proxy}";\n')
+        patch.setenv("APT_CONFIG", str(config))
+        patch.delenv("no_proxy", raising=False)
+        yield replace(releases.BUSTER, keyrings=(str(keyring),)), releases.BULLSEYE
 
 
 @pytest.fixture(scope="module")
-def rehearsed(
-    live: PackageSet, address: str, keyring: Path, tmp_path_factory: pytest.TempPathFactory
-) -> PackageSet:
-    """The set as 10.13's code resolves it from the archive of the tests."""
-    release = replace(
-        releases.BUSTER,
-        archive=Archive(f"{address}/debian", f"{address}/debian-security"),
-        keyrings=(str(keyring),),
-    )
+def built(request_for_auto: Request, known: tuple[Release, ...]) -> Path:
+    """The OVA."""
+    return direct.build(request_for_auto, Progress(), releases=known)
+
+
+@pytest.fixture(scope="module")
+def record(built: Path) -> Manifest:
+    """Its manifest."""
+    return manifest.read(built)
+
+
+@dataclass(frozen=True)
+class RootFileSystem:
+    """The OVA's own, read by debugfs(8) without a mount."""
+
+    raw: Path
+
+    def ask(self, question: str) -> str:
+        """What debugfs answers; it tells of what it cannot find on standard error only."""
+        place = f"{self.raw}?offset={MIB}"
+        done = subprocess.run(
+            ["debugfs", "-R", question, place],
+            capture_output=True,
+            check=True,
+            text=True,
+            env={**os.environ, "TZ": "UTC"},
+        )
+        _, *complaints = done.stderr.splitlines()  # the first line is its version
+        assert complaints == []
+        return done.stdout
+
+    def text(self, path: str) -> str:
+        return self.ask(f"cat {path}")
+
+    def changed(self, folder: str) -> dict[str, datetime]:
+        """Each name in a folder, with its time of change."""
+        found = re.findall(
+            r"(\d+-\w{3}-\d{4} \d\d:\d\d) (\S+)\s*$", self.ask(f"ls -l {folder}"), re.M
+        )
+        return {
+            name: datetime.strptime(when, "%d-%b-%Y %H:%M").replace(tzinfo=UTC)
+            for when, name in found
+        }
+
+
+@pytest.fixture(scope="module")
+def shipped(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RootFileSystem]:
+    """The file system on the disk in the OVA."""
+    raw = tmp_path_factory.mktemp("disk") / "disk.raw"
+    ova = open_ova(built)
+    vmdk_reader.extract(built, raw, offset=ova.disk.offset, size=ova.disk.size)
+    yield RootFileSystem(raw)
+    raw.unlink()
+
+
+@pytest.fixture(scope="module")
+def results(built: Path, request_for_auto: Request) -> tuple[Result, ...]:
+    """What the exam says of it after its first boot."""
+    LOGS.mkdir(parents=True, exist_ok=True)
     progress = Progress()
-    folder = tmp_path_factory.mktemp("rehearsed")
-    return resolve(
-        choose("auto", progress=progress, releases=(release, releases.BULLSEYE)),
-        WANTED,
-        cache=folder / "cache",
-        log=folder / "apt.log",
-        progress=progress,
-    )
+    candidate = read_candidate(built, request_for_auto.lab_file)
+    with candidate.machine(LOGS, accelerator="auto", progress=progress) as machine:
+        machine.boot()
+        return tuple(
+            run_exam(candidate.subject(machine, LOGS), FIRST_EXAM, progress, part=FIRST_BOOT)
+        )
 
 
 def index_of(live: PackageSet, suite: str) -> bytes:
@@ -127,46 +197,88 @@ def index_of(live: PackageSet, suite: str) -> bytes:
     return path.read_bytes()
 
 
-def test_the_archive_gives_the_same_packages(rehearsed: PackageSet, live: PackageSet) -> None:
-    assert rehearsed.release.codename == "buster"
-    assert rehearsed.versions == live.versions
-    assert [(s.source, s.taken_version, s.binaries) for s in rehearsed.substitutions] == [
+def test_the_ova_is_named_after_the_release(built: Path, request_for_auto: Request) -> None:
+    assert built == request_for_auto.project.dist / "toip-lab-isi-debian10.13.ova"
+    assert {path.name for path in built.parent.iterdir()} == {
+        built.name,
+        "toip-lab-isi-debian10.13.manifest.json",
+        "toip-lab-isi-debian10.13.packages.txt",
+    }
+
+
+def test_its_manifest_tells_where_it_comes_from(record: Manifest, live: PackageSet) -> None:
+    assert (record.release, record.debian, record.epoch) == ("buster", "10.13", EPOCH)
+    assert tuple(f"{s.uri}/dists/{s.suite}" for s in record.sources) == DISTS
+    for dist in DISTS:
+        assert [i for i in record.indexes if i.url.startswith(f"{dist}/")], dist
+    assert {package.name: package.version for package in record.packages} == live.versions
+    assert {package.suite for package in record.packages} >= {"buster", "buster/updates"}
+    assert [(s.source, s.taken_version, s.binaries) for s in record.substitutions] == [
         (s.source, s.taken_version, s.binaries) for s in live.substitutions
     ]
-    assert rehearsed.epoch == EPOCH
-    assert {package.suite for package in rehearsed.packages} >= {"buster", "buster/updates"}
 
 
-def test_mmdebstrap_installs_exactly_that(rehearsed: PackageSet, tmp_path: Path) -> None:
-    target = tmp_path / "root.tar"
-    make_root(
-        rehearsed,
-        target=target,
-        log=tmp_path / "mmdebstrap.log",
-        progress=Progress(),
-        answers=ANSWERS,
-        early_files=EARLY,
-    )
-    with tarfile.open(target) as tar:
-        members = {member.name.removeprefix("./"): member for member in tar}
-        status = tar.extractfile(members["var/lib/dpkg/status"])
-        assert status is not None
-        installed = status.read().decode()
-    assert installed.count("\nStatus: install ok installed\n") == len(rehearsed.packages)
-    assert members["bin"].linkname == "usr/bin"
-    assert "etc/initramfs-tools/conf.d/rehearsal" in members
-    for left in (
-        "etc/apt/preferences.d/toip-lab-build",
-        "etc/dpkg/dpkg.cfg.d/toip-lab-build",
-        "etc/resolv.conf",
-        "etc/hostname",
-        "tmp/debconf-answers",
-    ):
-        assert left not in members
-    assert not [name for name in members if name.endswith((".deb", "_Packages", "_InRelease"))]
-    assert os.geteuid() not in {member.uid for member in members.values()} - {0}
-    assert max(member.mtime for member in members.values()) <= rehearsed.epoch
-    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".log"] == ["root.tar"]
+def test_its_own_package_sources_are_the_archive(shipped: RootFileSystem) -> None:
+    entries = [
+        line for line in shipped.text("/etc/apt/sources.list").splitlines() if line[:1] not in "#"
+    ]
+
+    assert entries == [
+        "deb http://archive.debian.org/debian buster main",
+        "deb http://archive.debian.org/debian buster-updates main",
+        "deb http://archive.debian.org/debian-security buster/updates main",
+    ]
+    assert 'Acquire::Check-Valid-Until "false";' in shipped.text("/etc/apt/apt.conf.d/80toip-lab")
+
+
+def test_what_a_class_sees_says_the_release(shipped: RootFileSystem) -> None:
+    assert "Debian 10.13 (buster)" in shipped.text("/etc/issue")
+    assert 'menuentry "Debian GNU/Linux 10.13"' in shipped.text("/boot/grub/grub.cfg")
+
+
+def test_every_package_is_installed(shipped: RootFileSystem, record: Manifest) -> None:
+    status = shipped.text("/var/lib/dpkg/status")
+
+    assert status.count("\nStatus: install ok installed\n") == len(record.packages)
+    assert 'Fast link dest: "usr/bin"' in shipped.ask("stat /bin")
+
+
+@pytest.mark.parametrize(
+    ("folder", "kept"),
+    [
+        ("/", None),
+        ("/etc", None),
+        ("/etc/apt/apt.conf.d", None),
+        ("/etc/apt/preferences.d", set()),
+        ("/etc/dpkg/dpkg.cfg.d", {"toip-lab"}),
+        ("/tmp", set()),
+        ("/var/tmp", set()),
+        ("/var/cache/apt/archives", {"lock", "partial"}),
+        ("/var/lib/apt/lists", set()),
+        ("/var/lib/dpkg", None),
+    ],
+)
+def test_nothing_is_left_of_the_build(
+    shipped: RootFileSystem, folder: str, kept: set[str] | None
+) -> None:
+    changed = {n: when for n, when in shipped.changed(folder).items() if n not in {".", ".."}}
+
+    if kept is not None:
+        assert set(changed) <= kept
+    assert not [name for name in changed if "toip-lab-build" in name or name == "resolv.conf"]
+    assert max(changed.values(), default=datetime.min.replace(tzinfo=UTC)).timestamp() <= EPOCH
+
+
+@pytest.mark.parametrize("check", FIRST_EXAM, ids=lambda check: check.name)
+def test_the_exam(check: object, results: tuple[Result, ...]) -> None:
+    """Only the kernel tells that the packages are Debian 11's."""
+    (result,) = (result for result in results if result.check is check)
+
+    if result.check.name == "I4 kernel":
+        assert result.outcome is Outcome.FAIL
+        assert result.told == "start of uname -r: expected 4.19.0-, saw 5.10.0-"
+    else:
+        assert result.outcome is Outcome.PASS, result.told
 
 
 @pytest.fixture
@@ -178,13 +290,18 @@ def temporary() -> Iterator[Path]:
 
 
 def test_nothing_is_left_of_an_interruption(
-    rehearsed: PackageSet, tmp_path: Path, temporary: Path
+    built: Path,
+    request_for_auto: Request,
+    known: tuple[Release, ...],
+    tmp_path: Path,
+    temporary: Path,
 ) -> None:
-    stored, log = tmp_path / "set", tmp_path / "mmdebstrap.log"
-    stored.write_bytes(pickle.dumps(rehearsed))
-    target = tmp_path / "out" / "root.tar"
+    stored, log = tmp_path / "request", request_for_auto.folder / "build.log"
+    stored.write_bytes(pickle.dumps((request_for_auto, known)))
+    log.unlink()
+    finished = {path: path.stat().st_mtime_ns for path in built.parent.iterdir()}
     process = subprocess.Popen(
-        [sys.executable, "-c", MAKE, stored, target, log],
+        [sys.executable, "-c", BUILD, stored],
         cwd=host.PROJECT,
         env={**os.environ, "TMPDIR": str(temporary)},
         stderr=subprocess.PIPE,
@@ -194,7 +311,9 @@ def test_nothing_is_left_of_an_interruption(
     _, said = process.communicate(timeout=STOPPED_SECONDS)
     assert process.returncode != 0
     assert b"KeyboardInterrupt" in said
-    assert list(target.parent.iterdir()) == []
+    assert {path: path.stat().st_mtime_ns for path in built.parent.iterdir()} == finished
+    build = request_for_auto.project.build
+    assert {path.name for path in build.iterdir()} == {".lock", "cache", "isi"}
     assert list(temporary.iterdir()) == []
     assert str(temporary) not in Path("/proc/self/mounts").read_text(encoding="utf-8")
     assert programs_of(temporary) == []

@@ -120,6 +120,13 @@ FAULTS = [
         "call records go to csv: expected yes, saw no",
         "A10 modules",
     ),
+    fault(
+        "channel originate",
+        '"ANSWERED"',
+        '"NO ANSWER"',
+        "csv record of a call to 701: expected ANSWERED, saw NO ANSWER",
+        "A10 call_records",
+    ),
     # A3 to A8
     fault(
         "dialplan show dakar",

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from tests.exam.recording import RecordedGuest
-from toiplab.exam import asterisk, dialplan, network, ssh, system
+from toiplab.exam import asterisk, calls, dialplan, network, packages, ssh, system
 from toiplab.exam.runner import Outcome, run_check
 from toiplab.hardware import NatAdapter
 from toiplab.host import Finished
@@ -39,6 +39,53 @@ def test_call_records_in_mysql(subject, recorded, backend, table, message):
 
     assert result.outcome is (Outcome.FAIL if message else Outcome.PASS)
     assert message in result.told
+
+
+class OneAnswer:
+    """A guest that gives one answer to whatever it is asked."""
+
+    def __init__(self, output: str) -> None:
+        self.output = output
+        self.asked = ""
+
+    def ask(self, *commands):
+        (self.asked,) = commands
+        return (Finished(0, self.output),)
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("2026-11-24 17:50:19\tANSWERED\n", "a call from dakar to 701 is in mysql"),
+        ("2026-11-24 17:50:19\tNO ANSWER\n", "expected ANSWERED, saw NO ANSWER"),
+        ("ERROR 1146 (42S02): Table doesn't exist\n", "expected ANSWERED, saw nothing"),
+        ("", "mysql record of a call to 701: expected ANSWERED, saw nothing"),
+    ],
+)
+def test_a_call_is_recorded_in_mysql(subject, output, told):
+    guest = OneAnswer(output)
+
+    result = run_check(
+        dataclasses.replace(of_lab(subject, cdr="mysql"), guest=guest), calls.call_records
+    )
+
+    assert result.outcome is (Outcome.PASS if "is in mysql" in told else Outcome.FAIL)
+    assert told in result.told
+    assert "dst = '701' AND dcontext = 'dakar'" in guest.asked
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("active\n", "standard packages, task-ssh-server, cups.service"),
+        ("failed\n", "cups.service: expected active, saw failed"),
+    ],
+)
+def test_a_print_server_runs_where_the_lab_has_one(subject, recorded, state, told):
+    guest = RecordedGuest({**recorded, "systemctl is-active cups.service": Finished(0, state)})
+    printing = of_lab(subject, tasks=("standard", "ssh-server", "print-server"))
+
+    assert told in run_check(dataclasses.replace(printing, guest=guest), packages.tasks).told
 
 
 @pytest.mark.parametrize(

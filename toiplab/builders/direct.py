@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from toiplab.host import require
 from toiplab.image import disk
 from toiplab.lab import passwords
 from toiplab.progress import Progress
+from toiplab.releases import RELEASES, Release
 
 NAME = "direct"
 PROGRAMS = ("apt-get", "mmdebstrap", "mke2fs", "tar", "openssl")
@@ -51,8 +52,10 @@ class Identity:
         )
 
 
-def build(request: Request, progress: Progress) -> Path:
+def build(request: Request, progress: Progress, *, releases: Sequence[Release] = RELEASES) -> Path:
     """Build a lab's OVA and return its path in ``dist/``, its manifest beside it.
+
+    The request's release is looked for in ``releases``, the one to prefer first.
 
     Raises:
         ToipLabError: whatever stands in the way, before anything long where it can be told.
@@ -64,7 +67,9 @@ def build(request: Request, progress: Progress) -> Path:
         log = request.folder / "build.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
-        chosen = sources.choose(request.release, progress=progress, mirror=request.mirror)
+        chosen = sources.choose(
+            request.release, progress=progress, mirror=request.mirror, releases=releases
+        )
         release = chosen.release
         rendered = render.render(inputs(request, chosen))
         package_set = packages.resolve(

@@ -46,9 +46,9 @@ class Substitution:
 
     def __str__(self) -> str:
         return (
-            f"{self.source} {self.missing_version} is not whole on the mirror (missing: "
-            f"{', '.join(self.missing_files)}): taken at {self.taken_version} instead, "
-            f"for {', '.join(self.binaries)}"
+            f"{self.source} {self.missing_version} is not whole on the mirror (without "
+            f"{', '.join(name.partition('_')[0] for name in self.missing_files)}): "
+            f"{', '.join(self.binaries)} taken at {self.taken_version}"
         )
 
 

@@ -63,7 +63,7 @@ def make_filesystem(
     Raises:
         ToipLabError: a step failed; the log says which.
     """
-    host.require("mmdebstrap", "mke2fs", "tar")
+    host.require("mmdebstrap", "mke2fs", "mount", "tar")
     with (
         _workspace() as folder,
         packages.open("rb") as base,

@@ -83,7 +83,7 @@ def choose(
     own = _mirror(mirror) if mirror is not None else None
     reasons: list[str] = []
     for release in wanted:
-        places = [own] if own else _places(release)
+        places = [own] if own else places_of(release)
         failed: list[str] = []
         for place in places:
             sources = sources_of(release, place)
@@ -174,7 +174,8 @@ def _mirror(url: str) -> Archive:
     return Archive(main=main, security=f"{main}-security")
 
 
-def _places(release: Release) -> list[Archive]:
+def places_of(release: Release) -> list[Archive]:
+    """Where a release's packages may be, best first: its archive, else the live mirrors."""
     if release.archive is not None:
         return [release.archive]
     default = _mmdebstrap_default(release)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from toiplab.exam import asterisk, dialplan, network, packages, sip, ssh, system
+from toiplab.exam import asterisk, calls, dialplan, network, packages, sip, ssh, system
 from toiplab.exam.registry import Check
 
 # The first check waits until the machine has settled; the one that restarts the lab card
-# comes last of the network's.
+# comes last of the network's, the one that makes a call last of all.
 FIRST_EXAM: tuple[Check, ...] = (
     *system.CHECKS,
     *packages.CHECKS,
@@ -15,4 +15,5 @@ FIRST_EXAM: tuple[Check, ...] = (
     *asterisk.CHECKS,
     *dialplan.CHECKS,
     *sip.CHECKS,
+    *calls.CHECKS,
 )

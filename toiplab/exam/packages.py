@@ -23,6 +23,8 @@ OTHER_SAVED_FILES = (
     PurePosixPath("/etc/ssh/sshd_config"),
     PurePosixPath("/etc/network/interfaces"),
 )
+# What runs on a machine that has one of Debian's tasks, whatever packages make up the task.
+TASK_UNITS = {"print-server": "cups.service", "desktop": "display-manager.service"}
 CONFFILES = (
     "dpkg-query -W -f '${Conffiles}\\n' | grep -E ' /etc/(asterisk|default|dhcp|ssh|network)/'"
 )
@@ -38,16 +40,22 @@ def popularity_contest(subject: Subject) -> str:
 
 @check("I3", "the software selection is the lab's tasks")
 def tasks(subject: Subject) -> str:
-    """A task is its ``task-`` package, but for standard: that is a priority."""
+    """A task is its ``task-`` package and what it runs; standard is a priority."""
     there = installed(subject)
     standard = [package for package in there.values() if package.priority == "standard"]
     wanted = [name for name in _rendered(subject).packages if name.startswith("task-")]
+    units = [TASK_UNITS[task] for task in subject.lab.tasks if task in TASK_UNITS]
+    running = subject.ask(*(f"systemctl is-active {unit}" for unit in units))
     agree(
         Fact("task packages missing", [], [name for name in wanted if name not in there]),
         Fact("standard utilities missing", False, "standard" in subject.lab.tasks and not standard),
+        *(
+            Fact(unit, "active", readings.last_line(state))
+            for unit, state in zip(units, running, strict=True)
+        ),
     )
     seen = [f"{len(standard)} standard packages"] if standard else []
-    return ", ".join(seen + wanted) or "no task"
+    return ", ".join(seen + wanted + units) or "no task"
 
 
 @check("I5", "release, updates and security; nothing older than its candidate")

@@ -96,10 +96,15 @@ def make_filesystem(
 
 @contextmanager
 def _workspace() -> Iterator[Path]:
-    """A folder the namespace's root can write to; emptied as that root, who owns its files."""
+    """A folder the namespace's root can write to; emptied as that root, who owns its files.
+
+    For real root that is itself; for an ordinary user it is one of the others, who may add
+    files but not touch the script.
+    """
     place = os.environ.get("TMPDIR", TEMPORARY)
     folder = Path(tempfile.mkdtemp(prefix="toip-lab-root-", dir=place))
-    folder.chmod(0o777)
+    if os.geteuid() != 0:
+        folder.chmod(0o1777)
     try:
         for name in (SCRIPT, MKE2FS_CONF):  # a checkout may be where that root cannot read
             shutil.copyfile(SCRIPTS / name, folder / name)

@@ -75,9 +75,11 @@ enable_services() {
     if [ -e /etc/systemd/system/toip-lab-cdr.service ]; then
         systemctl --quiet enable toip-lab-cdr
     fi
-    # What the preset file of the overlay names, and why.
-    systemctl --quiet disable apt-daily.timer apt-daily-upgrade.timer \
-        e2scrub_reap.service e2scrub_all.timer
+    # What the preset file of the overlay names, and why; Debian 10 has no e2scrub yet.
+    local unit
+    for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_reap.service e2scrub_all.timer; do
+        if [ -e "/lib/systemd/system/$unit" ]; then systemctl --quiet disable "$unit"; fi
+    done
 }
 
 # Row H2: what makes a machine itself is made at its first boot, never shipped.

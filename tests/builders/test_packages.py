@@ -12,6 +12,7 @@ import pytest
 
 from tests.archive.layout import BUSTER, BUSTER_SECURITY, EPOCH, DebianArchive
 from tests.builders.conftest import MAIN, SECURITY, Screen, Signers
+from toiplab.builders.indexes import Package
 from toiplab.builders.packages import PackageSet, Substitution, resolve
 from toiplab.builders.sources import Chosen, choose, sources_of
 from toiplab.errors import ToipLabError
@@ -264,3 +265,23 @@ def message(resolved: Resolve, *wanted: str, release: Release | None = None) -> 
     with pytest.raises(ToipLabError) as raised:
         resolved(*wanted, **({"release": release} if release else {}))
     return raised.value.message
+
+
+def test_packages_that_are_refused_are_not_fetched(
+    buster: Release, tmp_path: Path, screen: Screen
+) -> None:
+    def refuse(packages: Sequence[Package]) -> None:
+        raise ToipLabError(f"{len(packages)} are too many")
+
+    assert buster.archive is not None
+    with pytest.raises(ToipLabError, match="5 are too many"):
+        resolve(
+            Chosen(buster, sources_of(buster, buster.archive)),
+            PBX,
+            cache=tmp_path / "cache",
+            log=tmp_path / "apt.log",
+            progress=screen.progress,
+            before_fetching=refuse,
+            priorities=(),
+        )
+    assert not list((tmp_path / "cache" / "debs").glob("*.deb"))

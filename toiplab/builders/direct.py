@@ -6,22 +6,20 @@ packages (apt, mmdebstrap) -> lab layer (provision.sh, mke2fs) -> disk -> VMDK -
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from toiplab import render
-from toiplab.builders import bootstrap, packages, root, sources
+from toiplab.builders import bootstrap, packages, root, sources, space
 from toiplab.builders.contract import Request, check_machine, one_build_at_a_time
 from toiplab.builders.pack import Built, pack
 from toiplab.builders.packages import PackageSet
 from toiplab.builders.sources import Chosen
-from toiplab.errors import ToipLabError
 from toiplab.host import require
 from toiplab.image import disk
 from toiplab.lab import passwords
@@ -30,8 +28,6 @@ from toiplab.releases import RELEASES, Release
 
 NAME = "direct"
 PROGRAMS = ("apt-get", "mmdebstrap", "mke2fs", "tar", "openssl")
-SPACE_NEEDED = 4 << 30  # bytes: the system as tar, as tree, as file system, and the OVA
-GIB = 1 << 30
 NAMESPACE = uuid.UUID("5b1d0c4a-6f0e-4a52-9c55-7f0b9d1f10e5")  # of toip-lab's own uuids
 PRIORITIES = ("required", "important")
 
@@ -62,7 +58,7 @@ def build(request: Request, progress: Progress, *, releases: Sequence[Release] =
     """
     check_machine()
     require(*PROGRAMS)
-    _check_space(request)
+    space.check_host(request)
     with one_build_at_a_time(request.project), _scratch(request) as scratch:
         log = request.folder / "build.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +74,7 @@ def build(request: Request, progress: Progress, *, releases: Sequence[Release] =
             cache=request.project.cache,
             log=log,
             progress=progress,
+            before_fetching=partial(space.check, request),
             priorities=(*PRIORITIES, "standard") if "standard" in request.lab.tasks else PRIORITIES,
         )
         identity = Identity.derive(request, package_set)
@@ -98,7 +95,7 @@ def build(request: Request, progress: Progress, *, releases: Sequence[Release] =
                 scratch / "root.ext4",
                 packages=base,
                 stage=stage,
-                size=request.lab.machine.disk * GIB - disk.MIB,
+                size=request.lab.machine.disk * space.GIB - disk.MIB,
                 uuid=identity.fs_uuid,
                 epoch=package_set.epoch,
                 log=log,
@@ -132,22 +129,6 @@ def inputs(request: Request, chosen: Chosen) -> render.Inputs:
         password_hash=passwords.crypt(request.secrets.administrator, request.secrets.salt),
         sources=tuple(source.line() for source in own),
     )
-
-
-def _check_space(request: Request) -> None:
-    """Refuse a full disk now, not after minutes; both places are written to.
-
-    Raises:
-        ToipLabError: less than ``SPACE_NEEDED`` is free.
-    """
-    request.project.build.mkdir(parents=True, exist_ok=True)
-    for place in (request.project.build, Path(os.environ.get("TMPDIR", bootstrap.TEMPORARY))):
-        free = shutil.disk_usage(place).free
-        if free < SPACE_NEEDED:
-            raise ToipLabError(
-                f"{place}: {free / GIB:.1f} GiB free, a build needs {SPACE_NEEDED / GIB:.0f}",
-                hint="free some space there, or set TMPDIR to a folder elsewhere",
-            )
 
 
 @contextmanager

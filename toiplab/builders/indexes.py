@@ -15,14 +15,20 @@ from toiplab.builders.apt import Apt
 from toiplab.errors import ToipLabError
 
 FIELD = re.compile(
-    r"^(Package|Source|Version|Architecture|Filename|Size|SHA256): (.*)$", re.MULTILINE
+    r"^(Package|Source|Version|Architecture|Filename|Size|Installed-Size|SHA256): (.*)$",
+    re.MULTILINE,
 )
+KIB = 1024
 RELEASE_NAMES = ("InRelease", "Release")
 
 
 @dataclass(frozen=True, order=True)
 class Package:
-    """One binary package of one suite; ``size`` in bytes, ``path`` below the archive."""
+    """One binary package of one suite; ``path`` below the archive.
+
+    ``size`` is that of its file, ``installed_size`` Debian's estimate of what it takes once
+    installed (Debian Policy 5.6.20; 0 where there is none), both in bytes.
+    """
 
     name: str
     version: str
@@ -33,6 +39,7 @@ class Package:
     sha256: str
     size: int
     path: str
+    installed_size: int = 0
 
     @property
     def file_name(self) -> str:
@@ -130,6 +137,7 @@ def _package(stanza: str, path: Path, suite: str) -> Package:
             sha256=fields["SHA256"],
             size=int(fields["Size"]),
             path=fields["Filename"],
+            installed_size=int(fields.get("Installed-Size", 0)) * KIB,
         )
     except (KeyError, ValueError) as error:
         raise ToipLabError(

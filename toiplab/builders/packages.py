@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -93,12 +93,14 @@ def resolve(
     cache: Path,
     log: Path,
     progress: Progress,
+    before_fetching: Callable[[Sequence[Package]], None] = lambda _: None,
     priorities: Sequence[str] = PRIORITIES,
 ) -> PackageSet:
     """Resolve and fetch ``wanted``, the essential packages and those of ``priorities``.
 
-    Recommended packages are not taken. The downloads are kept in ``cache`` and shared
-    between builds; apt's output goes to ``log``.
+    Recommended packages are not taken. ``before_fetching`` is given the packages once they
+    are known, and may refuse them with an error of its own. The downloads are kept in
+    ``cache`` and shared between builds; apt's output goes to ``log``.
 
     Raises:
         ToipLabError: an index cannot be had or trusted, a package does not exist, the
@@ -119,6 +121,7 @@ def resolve(
     missing: dict[tuple[str, str], list[Package]] = {}
     while True:
         packages = _plan(apt, indexes, [*patterns, *wanted], missing, release)
+        before_fetching(packages)
         absent = _fetch(apt, packages, progress)
         if not absent:
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from ipaddress import IPv4Address
 
 import pytest
@@ -137,6 +138,40 @@ def test_a_print_server_may_listen_where_the_lab_has_one(subject, guest, tasks, 
     )
 
     assert run_check(of_lab(subject, tasks=tasks), network.listeners).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("stranger", "outcome"),
+    [
+        ('udp UNCONN 0 0 0.0.0.0:41234 0.0.0.0:* users:(("systemd-timesyn"', Outcome.PASS),
+        ('udp UNCONN 0 0 0.0.0.0:123 0.0.0.0:* users:(("systemd-timesyn"', Outcome.FAIL),
+        ('udp UNCONN 0 0 0.0.0.0:41234 0.0.0.0:* users:(("rpcbind"', Outcome.FAIL),
+        ('tcp LISTEN 0 9 0.0.0.0:41234 0.0.0.0:* users:(("asterisk"', Outcome.FAIL),
+    ],
+)
+def test_only_those_who_ask_may_hold_a_random_port(subject, recorded, stranger, outcome):
+    sockets = recorded["ss -H -lntup"]
+    listening = Finished(0, f"{sockets.output}{stranger},pid=1,fd=3))\n")
+    guest = RecordedGuest({**recorded, "ss -H -lntup": listening})
+
+    result = run_check(dataclasses.replace(subject, guest=guest), network.listeners)
+
+    assert result.outcome is outcome, result.told
+
+
+@pytest.mark.parametrize("check", [network.listeners, network.dhcp_cards], ids=lambda c: c.name)
+def test_the_sockets_as_debian_10_shows_them(subject, recorded, check):
+    """The first two columns are one, and the programs come on a line of their own."""
+    narrow = {
+        command: Finished(0, re.sub(r"(?m)^(\w+) +([A-Z]+)", r"\1\2", broken))
+        for command in ("ss -H -lntup", "ss -H -a -0 -p")
+        if (broken := recorded[command].output.replace(" users:", "\nusers:"))
+    }
+    guest = RecordedGuest({**recorded, **narrow})
+
+    result = run_check(dataclasses.replace(subject, guest=guest), check)
+
+    assert result.outcome is Outcome.PASS, result.told
 
 
 def test_an_ovf_that_describes_the_lab_passes(subject):

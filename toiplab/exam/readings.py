@@ -9,6 +9,10 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_address
 
 INSTALLED = "ii"
 PROCESS = re.compile(r'\(\("([^"]+)"')
+ROW = re.compile(r"^(?=(?:tcp|udp|p_raw|p_dgr))", re.MULTILINE)
+# Protocol, state, two queue lengths, local address and port.
+SOCKET = re.compile(r"(tcp|udp)\s*[A-Z-]+\s*\d+\s+\d+\s+(\S+):(\d+)\s")
+PACKET_SOCKET = re.compile(r"\*:(\S+)\s")
 SUBNET = re.compile(r"subnet\s+(\S+)\s+netmask\s+(\S+)\s*\{([^}]*)\}")
 COMMENT = re.compile(r"#.*")
 
@@ -90,23 +94,33 @@ class Socket:
 
 
 def sockets(output: str) -> tuple[Socket, ...]:
-    """The lines of ``ss -H -lntup``."""
+    """The sockets of ``ss -H -lntup``."""
     found = []
-    for line in output.splitlines():
-        match line.split():
-            case ["tcp" | "udp" as protocol, _, _, _, local, *_]:
-                address, _, port = local.rpartition(":")
-                process = PROCESS.search(line)
-                program = process[1] if process else "?"
-                found.append(Socket(protocol, address, int(port), program))
+    for row in _rows(output):
+        if socket := SOCKET.match(row):
+            protocol, address, port = socket.groups()
+            process = PROCESS.search(row)
+            found.append(Socket(protocol, address, int(port), process[1] if process else "?"))
     return tuple(found)
 
 
 def packet_listeners(output: str, program: str) -> frozenset[str]:
     """The cards on which a program has a packet socket, from ``ss -H -a -0 -p``."""
     return frozenset(
-        re.findall(rf'\*:(\S+)\s.*\(\("{re.escape(program)}"', output),
+        card
+        for row in _rows(output)
+        if f'(("{program}"' in row
+        for card in PACKET_SOCKET.findall(row)
     )
+
+
+def _rows(output: str) -> list[str]:
+    """What ss tells of each socket.
+
+    Before iproute2 5.6 it broke its lines at 80 columns unless on a terminal, and could leave
+    no space after its first column; Debian 10 has 4.20.
+    """
+    return ROW.split(output)[1:]
 
 
 def assignments(text: str) -> dict[str, str]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from toiplab.builders.bootstrap import TEMPORARY
 from toiplab.builders.contract import Request
 from toiplab.builders.indexes import Package
+from toiplab.doctor import DISK_NEEDED
 from toiplab.errors import ToipLabError
 
 GIB = 1 << 30
-SMALLEST_BUILD = 4 * GIB  # what a lab with no option needs, told before the packages are known
 COPIES = 3  # the system as a tar, as a tree and as a file system, at one time
 COPIES_OF_DEBS = 2  # in the cache, and in the tree that they are installed into
 REST = GIB  # the indexes, and the OVA
@@ -22,7 +22,7 @@ REST = GIB  # the indexes, and the OVA
 ROOM = GIB
 
 
-def check_host(request: Request, needed: int = SMALLEST_BUILD) -> None:
+def check_host(request: Request, needed: int = DISK_NEEDED) -> None:
     """Refuse a full disk now, not after minutes; both places are written to.
 
     Raises:
@@ -53,7 +53,7 @@ def check(request: Request, packages: Sequence[Package]) -> None:
             hint=f"give it {_whole(installed + ROOM)} at least, or choose fewer tasks",
         )
     debs = sum(package.size for package in packages)
-    check_host(request, max(SMALLEST_BUILD, COPIES * installed + COPIES_OF_DEBS * debs + REST))
+    check_host(request, max(DISK_NEEDED, COPIES * installed + COPIES_OF_DEBS * debs + REST))
 
 
 def _whole(size: int) -> int:

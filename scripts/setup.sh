@@ -89,7 +89,7 @@ install_packages() {
     as_root+=(env DEBIAN_FRONTEND=noninteractive)
     logged "Fetching the package lists" "${as_root[@]}" apt-get update
     # Ubuntu's unattended upgrades may hold dpkg's lock in a machine's first minutes.
-    logged "Installing ${#names[@]} packages" "${as_root[@]}" apt-get install \
+    logged "Installing them" "${as_root[@]}" apt-get install \
         --yes --no-install-recommends --option DPkg::Lock::Timeout=300 "${names[@]}"
 }
 

@@ -113,7 +113,7 @@ def test_it_says_what_it_will_install_and_then_installs_it(machine: Machine) -> 
         "  frob-keyring             the keys of the archive\n"
         "To be installed with: apt-get install frob-keyring frob-tools\n"
         "Fetching the package lists …\n"
-        "Installing 2 packages …\n"
+        "Installing them …\n"
         "Making the Python environment in .venv …\n"
         "Installing the Python packages of requirements.lock …\n"
         "Set up in "

@@ -121,7 +121,7 @@ def test_a_missing_program_is_named_with_its_package(
 ) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("apt-get", "tar", "openssl", "mke2fs"):
+    for name in ("apt-get", "mount", "tar", "openssl", "mke2fs"):
         (programs / name).symlink_to("/bin/true")
 
     said = errors(invoke("build-ova", PATH=str(programs)))

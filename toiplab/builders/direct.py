@@ -27,7 +27,7 @@ from toiplab.progress import Progress
 from toiplab.releases import RELEASES, Release
 
 NAME = "direct"
-PROGRAMS = ("apt-get", "mmdebstrap", "mke2fs", "tar", "openssl")
+PROGRAMS = ("apt-get", "mmdebstrap", "mount", "mke2fs", "tar", "openssl")
 NAMESPACE = uuid.UUID("5b1d0c4a-6f0e-4a52-9c55-7f0b9d1f10e5")  # of toip-lab's own uuids
 PRIORITIES = ("required", "important")
 

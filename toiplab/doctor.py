@@ -35,8 +35,6 @@ SUBIDS = 65_536  # a whole Debian system's users and groups, nobody (65534) incl
 LATER = (
     Tool("packer", "packer", "later: the builders qemu and virtualbox"),
     Tool("VBoxManage", "virtualbox", "later: the builder virtualbox"),
-    Tool("sipp", "sip-tester", "later: calls under load, in the exam"),
-    Tool("baresip", "baresip", "later: phones that talk, in the exam"),
 )
 
 

@@ -76,17 +76,23 @@ def test_a_call_is_recorded_in_mysql(subject, output, told):
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("task", "answer", "told"),
     [
-        ("active\n", "standard packages, task-ssh-server, cups.service"),
-        ("failed\n", "cups.service: expected active, saw failed"),
+        ("print-server", "scheduler is running\n", "task-ssh-server, scheduler is running"),
+        (
+            "print-server",
+            "scheduler is not running\n",
+            "lpstat -r: expected scheduler is running, saw scheduler is not running",
+        ),
+        ("desktop", "inactive\n", "is-active display-manager: expected active, saw inactive"),
     ],
 )
-def test_a_print_server_runs_where_the_lab_has_one(subject, recorded, state, told):
-    guest = RecordedGuest({**recorded, "systemctl is-active cups.service": Finished(0, state)})
-    printing = of_lab(subject, tasks=("standard", "ssh-server", "print-server"))
+def test_a_task_of_the_lab_is_at_work(subject, recorded, task, answer, told):
+    command, _ = packages.AT_WORK[task]
+    guest = RecordedGuest({**recorded, command: Finished(0, answer)})
+    chosen = of_lab(subject, tasks=("standard", "ssh-server", task))
 
-    assert told in run_check(dataclasses.replace(printing, guest=guest), packages.tasks).told
+    assert told in run_check(dataclasses.replace(chosen, guest=guest), packages.tasks).told
 
 
 @pytest.mark.parametrize(

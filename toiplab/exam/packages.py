@@ -23,8 +23,11 @@ OTHER_SAVED_FILES = (
     PurePosixPath("/etc/ssh/sshd_config"),
     PurePosixPath("/etc/network/interfaces"),
 )
-# What runs on a machine that has one of Debian's tasks, whatever packages make up the task.
-TASK_UNITS = {"print-server": "cups.service", "desktop": "display-manager.service"}
+# How a task shows that it is at work. cupsd ends when it has nothing to do: a client wakes it.
+AT_WORK = {
+    "print-server": ("LC_ALL=C lpstat -r", "scheduler is running"),
+    "desktop": ("systemctl is-active display-manager", "active"),
+}
 CONFFILES = (
     "dpkg-query -W -f '${Conffiles}\\n' | grep -E ' /etc/(asterisk|default|dhcp|ssh|network)/'"
 )
@@ -40,22 +43,22 @@ def popularity_contest(subject: Subject) -> str:
 
 @check("I3", "the software selection is the lab's tasks")
 def tasks(subject: Subject) -> str:
-    """A task is its ``task-`` package and what it runs; standard is a priority."""
+    """A task is its ``task-`` package and what works for it; standard is a priority."""
     there = installed(subject)
     standard = [package for package in there.values() if package.priority == "standard"]
     wanted = [name for name in _rendered(subject).packages if name.startswith("task-")]
-    units = [TASK_UNITS[task] for task in subject.lab.tasks if task in TASK_UNITS]
-    running = subject.ask(*(f"systemctl is-active {unit}" for unit in units))
+    proofs = [AT_WORK[task] for task in subject.lab.tasks if task in AT_WORK]
+    answers = subject.ask(*(command for command, _ in proofs))
     agree(
         Fact("task packages missing", [], [name for name in wanted if name not in there]),
         Fact("standard utilities missing", False, "standard" in subject.lab.tasks and not standard),
         *(
-            Fact(unit, "active", readings.last_line(state))
-            for unit, state in zip(units, running, strict=True)
+            Fact(command, right, readings.last_line(answer))
+            for (command, right), answer in zip(proofs, answers, strict=True)
         ),
     )
     seen = [f"{len(standard)} standard packages"] if standard else []
-    return ", ".join(seen + wanted + units) or "no task"
+    return ", ".join([*seen, *wanted, *(right for _, right in proofs)]) or "no task"
 
 
 @check("I5", "release, updates and security; nothing older than its candidate")

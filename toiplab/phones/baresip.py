@@ -1,0 +1,339 @@
+"""A real softphone, baresip(1), that speaks with one tone and keeps what it hears.
+
+with Baresip(fatou, tone=440, folder=logs) as phone, Baresip(ibrahima, tone=620, …) as other:
+    phone.register()
+    other.register()
+    phone.call("5002")
+    other.wait_for_call()
+    other.answer()
+    phone.wait_established()
+    assert phone.listen(2).heard([620]).ratio(620) > 0.9
+    phone.hang_up()
+    other.wait_closed()
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import socket
+import subprocess
+import tempfile
+from contextlib import ExitStack
+from ipaddress import IPv4Address
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from toiplab import files, host
+from toiplab.machine.waiting import Deadline
+from toiplab.phones.control import Control, Event, socket_there
+from toiplab.phones.handset import Account, PhoneError, Runner, on_the_host
+from toiplab.phones.sound import Recording, write_tone
+
+LOOPBACK = IPv4Address("127.0.0.1")
+MODULES = "/usr/lib/baresip/modules"
+# Below Linux's ephemeral ports; baresip tries at random until a pair of ports is free.
+RTP_PORTS = "20000-32000"
+TONE_SECONDS = 600  # baresip stops talking at the end of its file
+REGISTRATION_SECONDS = 600
+START_SECONDS = 10.0
+END_SECONDS = 5.0
+REGISTER_SECONDS = 10.0
+SIGNAL_SECONDS = 10.0  # for what the other side does at once
+PAUSE_SECONDS = 0.02
+GRACE_SECONDS = 1.0  # the first packets may be late; what is heard is counted in samples
+OVER = ("CALL_CLOSED",)
+WAV_HEADER = 44  # bytes; a shorter file was begun this moment
+VOICE_MESSAGES = re.compile(r"Voice-Message: *(\d+)/", re.IGNORECASE)  # RFC 3842 section 5.2
+
+CONFIG = """\
+sip_listen {address}:{sip_port}
+net_interface {address}
+rtp_ports {rtp_ports}
+rtcp_mux no
+call_max_calls 4
+audio_source aufile,{tone}
+audio_player aubridge,nobody
+audio_alert aubridge,nobody
+ausrc_srate 8000
+auplay_srate 8000
+module_path {modules}
+module g711.so
+module sndfile.so
+module aubridge.so
+module aufile.so
+module_tmp account.so
+module_app menu.so
+module_app mwi.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen 127.0.0.1:{control_port}
+snd_path {recordings}
+ringback_disabled yes
+menu_bell no
+statmode_default off
+"""
+
+
+class Baresip:
+    """One phone, switched on inside a ``with`` block; a ``Handset``.
+
+    It listens at ``address``, on a SIP port of its own unless one is given. Its recordings
+    and what the program says stay in ``folder``. ``runner`` says where it stands. Its
+    secret is in a file that only its user can read, and only until the program has read it.
+
+    The program ends when the thread that started it does (prctl(2), PR_SET_PDEATHSIG), so
+    start phones from one that lasts.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        tone: int,
+        folder: Path,
+        address: IPv4Address = LOOPBACK,
+        sip_port: int = 0,
+        runner: Runner = on_the_host,
+    ) -> None:
+        self.account = account
+        self.number = account.number
+        self.tone = tone
+        self.folder = folder.resolve()
+        self.address = address
+        self.sip_port = sip_port or _free_port(socket.SOCK_DGRAM)
+        self.log = self.folder / f"{account.number}.log"
+        self._runner = runner
+        self._begun = 0  # events before that belong to earlier calls
+        self._kept: frozenset[Path] = frozenset()  # recordings of earlier calls
+        self._ended = ExitStack()
+
+    @property
+    def uri(self) -> str:
+        """Where other phones call it directly."""
+        return f"sip:{self.number}@{self.address}:{self.sip_port}"
+
+    def __enter__(self) -> Self:
+        host.require("baresip", "setpriv")
+        self._recordings = self.folder / self.number
+        self._recordings.mkdir(parents=True, exist_ok=True)
+        for old in self._recordings.glob("dump-*.wav"):
+            old.unlink()
+        with ExitStack() as undo:
+            self._start(undo)
+            self._ended = undo.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.close()
+
+    def register(self, within: float = REGISTER_SECONDS) -> None:
+        """Wait until the server has let the phone in.
+
+        Raises:
+            PhoneError: it was refused; the message has the server's words.
+        """
+        self._wait("registered", within, "REGISTER_OK", trouble=("REGISTER_FAIL",), since=0)
+
+    def call(self, number: str) -> None:
+        """Dial a number, or a whole SIP address."""
+        self._begin(self._control.count)
+        uri = number if number.startswith("sip:") else self.account.address_of(number)
+        self._control.command("dial", uri)
+
+    def wait_ringing(self, within: float = SIGNAL_SECONDS) -> float:
+        """Wait until the other side rings; when it did (monotonic clock)."""
+        return self._wait("ringing there", within, "CALL_RINGING", "CALL_PROGRESS").at
+
+    def wait_for_call(self, within: float = SIGNAL_SECONDS) -> float:
+        """Wait until somebody calls; when it rang (monotonic clock)."""
+        rung = self._wait("called", within, "CALL_INCOMING", trouble=())
+        self._begin(self._control.events().index(rung) + 1)
+        return rung.at
+
+    def answer(self) -> None:
+        """Take the call that rings, and wait until it stands."""
+        self._control.command("accept")
+        self.wait_established()
+
+    def wait_established(self, within: float = SIGNAL_SECONDS) -> float:
+        """Wait until the call stands; when it did (monotonic clock)."""
+        return self._wait("in a call", within, "CALL_ESTABLISHED").at
+
+    def wait_closed(self, within: float = SIGNAL_SECONDS) -> str:
+        """Wait until the call is over; why, in baresip's or the server's words."""
+        return self._wait("rid of its call", within, *OVER, trouble=()).detail
+
+    def press(self, digits: str) -> None:
+        """Press keys during a call: RFC 4733 events (formerly RFC 2833)."""
+        self._control.command("sndcode", digits)
+
+    def hang_up(self) -> None:
+        """End the call, or refuse the one that rings."""
+        self._control.command("hangup")
+
+    def wait_message_light(self, within: float = SIGNAL_SECONDS) -> int:
+        """Wait until the phone was told that messages wait (RFC 3842); how many are new."""
+        told = self._control.wait(self._new_messages, within)
+        if told is None:
+            raise PhoneError(f"{self.number}: the message light is not on after {within:g} s")
+        return told
+
+    def listen(self, seconds: float) -> Recording:
+        """What is heard in the next seconds; shorter where less sound arrives."""
+        before = self.recording().seconds
+
+        def enough() -> Recording | None:
+            heard = self.recording().since(before)
+            return heard.until(seconds) if heard.seconds >= seconds else None
+
+        deadline = Deadline.within(seconds + GRACE_SECONDS)
+        while (heard := enough()) is None and not deadline.passed:
+            self._rest(deadline.remaining)
+        return heard or self.recording().since(before)
+
+    def recording(self) -> Recording:
+        """All that was heard since this phone last dialled or was called."""
+        return Recording.join(
+            Recording.read(path)
+            for path in sorted(self._recordings.glob("dump-*-dec.wav"))
+            if path not in self._kept and path.stat().st_size > WAV_HEADER
+        )
+
+    def _start(self, undo: ExitStack) -> None:
+        """Start the program; whatever was made is undone by ``undo``."""
+        voice = self.folder / f"tone-{self.tone}.wav"
+        write_tone(voice, self.tone, TONE_SECONDS)
+        with tempfile.TemporaryDirectory(prefix="phone-") as settings:  # mode 0700
+            control_port = _free_port(socket.SOCK_STREAM)
+            config = CONFIG.format(
+                address=self.address,
+                sip_port=self.sip_port,
+                rtp_ports=RTP_PORTS,
+                tone=voice,
+                modules=MODULES,
+                control_port=control_port,
+                recordings=self._recordings,
+            )
+            files.write(Path(settings) / "config", config.encode(), mode=0o600)
+            files.write(Path(settings) / "accounts", self._account_line().encode(), mode=0o600)
+            self._process = self._spawn(["baresip", "-4", "-f", settings])
+            undo.callback(self._stop)
+            # It listens for us after all its modules are there, the account's among them.
+            self._control = Control(self._connection(control_port))
+            undo.callback(self._control.close)
+
+    def _account_line(self) -> str:
+        """The line of baresip's file of accounts."""
+        if self.account.server is None:
+            return f"<{self.uri}>;regint=0;mwi=no\n"
+        address = self.account.address_of(self.number)
+        secret = f'auth_pass="{self.account.secret}"' if self.account.secret else ""
+        return f"<{address}>;{secret};regint={REGISTRATION_SECONDS};mwi=yes\n"
+
+    def _spawn(self, argv: list[str]) -> subprocess.Popen[bytes]:
+        words = ["setpriv", "--pdeathsig", "KILL", "--", *self._runner(argv)]
+        with self.log.open("wb") as messages:
+            messages.write(f"$ {shlex.join(words)}\n".encode())
+            messages.flush()
+            return subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=messages,
+                stderr=messages,
+                start_new_session=True,
+            )
+
+    def _connection(self, port: int) -> socket.socket:
+        """The control connection, once the program listens."""
+        connection = socket_there(self._runner)
+        deadline = Deadline.within(START_SECONDS)
+        while True:
+            try:
+                connection.connect((str(LOOPBACK), port))
+            except ConnectionRefusedError:
+                if deadline.passed:
+                    connection.close()
+                    raise PhoneError(
+                        f"{self.number}: baresip does not listen after {START_SECONDS:g} s\n"
+                        f"  log: {self.log}"
+                    ) from None
+                self._rest(PAUSE_SECONDS)
+            else:
+                return connection
+
+    def _stop(self) -> None:
+        """Ask the program to end, which takes back the registration; else kill it."""
+        self._process.terminate()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _begin(self, event: int) -> None:
+        """What was told before that event, and recorded till now, belongs to earlier calls."""
+        self._begun = event
+        self._kept = frozenset(self._recordings.glob("dump-*.wav"))
+
+    def _wait(
+        self,
+        what: str,
+        within: float,
+        *wanted: str,
+        trouble: tuple[str, ...] = OVER,
+        since: int | None = None,
+    ) -> Event:
+        """Wait for one of the wanted events of this call; another that rules it out ends the wait.
+
+        Raises:
+            PhoneError: it did not come; the message has what came instead.
+        """
+        first = self._begun if since is None else since
+
+        def look() -> Event | None:
+            told = self._control.events(first)
+            return next((event for event in told if event.type in (*wanted, *trouble)), None)
+
+        found = self._control.wait(look, within)
+        if found is not None and found.type in wanted:
+            return found
+        if found is not None:
+            raise PhoneError(f"{self.number} is not {what}: {found.detail or found.type}")
+        told = " ".join(event.type for event in self._control.events(first)) or "nothing"
+        gone = f"; baresip ended, see {self.log}" if self._process.poll() is not None else ""
+        raise PhoneError(f"{self.number} is not {what} after {within:g} s; seen: {told}{gone}")
+
+    def _rest(self, seconds: float) -> None:
+        """Wait a moment, or until the program ends.
+
+        Raises:
+            PhoneError: it has ended.
+        """
+        try:
+            status = self._process.wait(min(PAUSE_SECONDS, seconds))
+        except subprocess.TimeoutExpired:
+            return
+        raise PhoneError(
+            f"{self.number}: baresip ended with status {status}\n{host.tail(self.log)}\n"
+            f"  log: {self.log}"
+        )
+
+    def _new_messages(self) -> int | None:
+        """How many new messages the last notice tells of; None if there are none."""
+        notices = [event.detail for event in self._control.events() if "MWI" in event.type]
+        counted = VOICE_MESSAGES.search(notices[-1]) if notices else None
+        return int(counted[1]) if counted and counted[1] != "0" else None
+
+
+def _free_port(kind: socket.SocketKind) -> int:
+    """A port that nobody on this host has at this moment."""
+    with socket.socket(socket.AF_INET, kind) as trial:
+        trial.bind((str(LOOPBACK), 0))
+        port: int = trial.getsockname()[1]
+        return port

@@ -6,6 +6,7 @@ Below one root: ``debian`` and ``debian-security``, each with ``dists`` and ``po
 from __future__ import annotations
 
 import hashlib
+import lzma
 import subprocess
 import tempfile
 import threading
@@ -95,16 +96,26 @@ class DebianArchive:
         self.publish_index(suite, "\n".join(stanzas).encode())
 
     def publish_index(self, suite: Suite, packages: bytes) -> None:
-        """Publish a suite with this Packages index; its pool is the caller's."""
+        """Publish a suite with this Packages index; its pool is the caller's.
+
+        As there, the index itself is compressed only, and is promised by hash; that it is
+        not there by hash, apt must cope with.
+        """
         folder = self.root / suite.area / "dists" / suite.dist
-        index = folder / "main/binary-amd64/Packages"
+        packed = lzma.compress(packages, preset=0)
+        index = folder / "main/binary-amd64/Packages.xz"
         index.parent.mkdir(parents=True, exist_ok=True)
-        index.write_bytes(packages)
+        index.write_bytes(packed)
+        listed = {"main/binary-amd64/Packages": packages, "main/binary-amd64/Packages.xz": packed}
+        sums = "".join(
+            f" {hashlib.sha256(content).hexdigest()} {len(content)} {name}\n"
+            for name, content in listed.items()
+        )
         release = (
             f"Origin: Debian\nLabel: {suite.label}\nSuite: oldoldstable\nVersion: 10.13\n"
             f"Codename: {suite.codename}\nDate: {DATE}\nValid-Until: {VALID_UNTIL}\n"
-            f"Architectures: amd64\nComponents: {suite.components}\nSHA256:\n"
-            f" {hashlib.sha256(packages).hexdigest()} {len(packages)} main/binary-amd64/Packages\n"
+            f"Acquire-By-Hash: yes\nArchitectures: amd64\nComponents: {suite.components}\n"
+            f"SHA256:\n{sums}"
         ).encode()
         (folder / "Release").write_bytes(release)
         (folder / "Release.gpg").write_bytes(self.keys.detached(release, *self.signers))

@@ -27,6 +27,7 @@ INSTALL = re.compile(r"^Inst (\S+) \((\S+) ", re.MULTILINE)
 FAILED = re.compile(r"^(?:E|Error): Failed to fetch (\S+)\s+(.*)$", re.MULTILINE)
 ABSENT = re.compile(r"\b404\b|File not found|No such file or directory")
 MEGABYTE = 1_000_000
+FETCH_RETRIES = 5  # of a file whose download was cut: the archive is one host, and far away
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,7 @@ def _fetch(apt: Apt, packages: Sequence[Package], progress: Progress) -> list[Pa
     with progress.step(f"Fetch {len(lacking)} packages ({size:.0f} MB)"):
         outcome = apt.run(
             "apt-get",
+            f"--option=Acquire::Retries={FETCH_RETRIES}",
             "--download-only",
             "--yes",
             "install",

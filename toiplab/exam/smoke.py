@@ -21,6 +21,7 @@ from toiplab.lab.load import load
 from toiplab.lab.model import Lab
 from toiplab.lab.secrets import Secrets
 from toiplab.machine.accelerator import Choice, KvmMemory
+from toiplab.machine.commandline import Lan
 from toiplab.machine.machine import Machine
 from toiplab.machine.qemu import Disk
 from toiplab.machine.shell import Account
@@ -40,8 +41,10 @@ class Candidate:
     secrets: Secrets
     manifest: Manifest
 
-    def machine(self, logs: Path, *, accelerator: Choice, progress: Progress) -> Machine:
-        """The machine its OVF describes, on the very disk that ships."""
+    def machine(
+        self, logs: Path, *, accelerator: Choice, progress: Progress, lan: Lan | None = None
+    ) -> Machine:
+        """The machine its OVF describes, on the very disk that ships, plugged into ``lan``."""
         return Machine(
             self.ova.hardware,
             Disk(self.ova.backing(), "vmdk"),
@@ -49,6 +52,7 @@ class Candidate:
             Account(self.lab.administrator.login, self.secrets.administrator),
             accelerator=accelerator,
             kvm_memory=KvmMemory(logs.parent / "kvm-fails"),
+            lan=lan,
             progress=progress,
         )
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from toiplab import doctor
 from toiplab.builders import root
+from toiplab.builders.bootstrap import TEMPORARY
 from toiplab.builders.root import RootFacts, make_filesystem
 from toiplab.errors import ToipLabError
 
@@ -61,7 +64,10 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def made(record: Path, script: str) -> RootFacts:
     (record / "script").write_text(script)
-    top = record.parent
+    return made_in(record.parent)
+
+
+def made_in(top: Path) -> RootFacts:
     return make_filesystem(
         top / "root.ext4",
         packages=top / "base.tar",
@@ -117,6 +123,26 @@ def test_facts_that_are_not_whole_are_an_error(record: Path) -> None:
     )
 
     assert not list((record.parent / "tmp").iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root builds without a user namespace")
+def test_what_a_real_namespace_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its root owns the folder it made; the script in it is the user's."""
+    if not (able := doctor.direct_builder()).good:
+        pytest.skip(able.detail)
+    (tmp_path / "base.tar").write_text("no tar")
+    for name in ("stage", "direct"):
+        (tmp_path / "rendered" / name).mkdir(parents=True)
+    with tempfile.TemporaryDirectory(dir=TEMPORARY) as temporary:
+        Path(temporary).chmod(0o755)
+        monkeypatch.setenv("TMPDIR", temporary)
+
+        with pytest.raises(ToipLabError, match="does not look like a tar archive"):
+            made_in(tmp_path)
+
+        assert not list(Path(temporary).iterdir())
 
 
 def test_the_scripts_are_where_they_are_looked_for() -> None:

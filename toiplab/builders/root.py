@@ -111,6 +111,8 @@ def _workspace() -> Iterator[Path]:
             (folder / name).chmod(0o644)
         yield folder
     finally:
+        for name in (SCRIPT, MKE2FS_CONF):  # the user's own, which that root may not remove
+            (folder / name).unlink(missing_ok=True)
         host.run(["mmdebstrap", "--unshare-helper", "find", folder, "-mindepth", "1", "-delete"])
         shutil.rmtree(folder)
 

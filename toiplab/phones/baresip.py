@@ -44,6 +44,9 @@ SIGNAL_SECONDS = 10.0  # for what the other side does at once
 PAUSE_SECONDS = 0.02
 GRACE_SECONDS = 1.0  # the first packets may be late; what is heard is counted in samples
 OVER = ("CALL_CLOSED",)
+# An account's state in the list of all of them, and what baresip says of a refusal.
+REGISTERED = re.compile(r"(?<![A-Z])OK\b")
+REFUSED = re.compile(r"reg: sip:.*?: ([3-6]\d\d .*?)(?: \(|$)", re.MULTILINE)
 WAV_HEADER = 44  # bytes; a shorter file was begun this moment
 VOICE_MESSAGES = re.compile(r"Voice-Message: *(\d+)/", re.IGNORECASE)  # RFC 3842 section 5.2
 
@@ -138,6 +141,11 @@ class Baresip:
         Raises:
             PhoneError: it was refused; the message has the server's words.
         """
+        # The server's answer may have come before there was anybody to tell it to.
+        if REGISTERED.search(self._control.command("reginfo")):
+            return
+        if refusal := REFUSED.search(self.log.read_text(encoding="utf-8", errors="replace")):
+            raise PhoneError(f"{self.number} is not registered: {refusal[1]}")
         self._wait("registered", within, "REGISTER_OK", trouble=("REGISTER_FAIL",), since=0)
 
     def call(self, number: str) -> None:

@@ -80,6 +80,7 @@ class DhcpClient:
     def __init__(
         self, namespace: Namespace, card: str, hostname: str, ask_seconds: int | None
     ) -> None:
+        self._hostname = hostname
         options = ["-i", card, "-x", f"hostname:{hostname}"]
         if ask_seconds is not None:
             options += ["-x", f"lease:{ask_seconds}"]
@@ -123,7 +124,7 @@ class DhcpClient:
             if event["event"] == wanted:
                 return event
         raise NoLeaseError(
-            f"no address by DHCP within {within:g} s; the client said:"
+            f"phone {self._hostname}: no address by DHCP within {within:g} s; the client said:"
             + "".join(f"\n  | {line}" for line in self._said)
         )
 

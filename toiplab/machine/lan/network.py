@@ -123,3 +123,8 @@ class LabNetwork:
         python = (sys.executable, "-I", tap.__file__, f"--br={BRIDGE}")
         helper = shlex.join([*self._namespace.enter, *python])
         return f"tap,id={ident},helper={escape(helper)}"
+
+    @property
+    def enter(self) -> tuple[str, ...]:
+        """The words that run a program beside the bridge, for a look at it: nsenter(1)."""
+        return self._namespace.enter

@@ -163,9 +163,9 @@ class Phone:
         return self._namespace.enter
 
     def _take(self, lease: Lease) -> Lease:
-        if lease != self.lease or self._address is None:
+        before, self.lease = self.lease, lease
+        if before is None or (before.interface, before.router) != (lease.interface, lease.router):
             self.configure(lease.interface, lease.router)
-        self.lease = lease
         return lease
 
     def _leasing_client(self) -> DhcpClient:

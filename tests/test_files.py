@@ -29,7 +29,9 @@ except OSError as error:
 
 
 @pytest.fixture(params=[0o000, 0o077, 0o777], ids=oct)
-def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+def umask(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """In force once the test's folder is there, which its user could not enter otherwise."""
+    assert tmp_path.is_dir()
     before = os.umask(request.param)
     yield
     os.umask(before)

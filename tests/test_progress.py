@@ -48,7 +48,8 @@ def test_a_pipe_is_never_wrapped():
     assert text.getvalue() == f"! {LONG}\n"
 
 
-def test_a_terminal_wraps_words_under_the_running_step():
+def test_a_terminal_wraps_words_under_the_running_step(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one is 80 columns wide, whatever rich is told
     progress, text = screen(terminal=True)
     with progress.step("Build"):
         progress.warn(LONG)

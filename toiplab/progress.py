@@ -95,6 +95,6 @@ class Progress:
         """Words are wrapped under one another on a terminal, never in a pipe."""
         line, indent = Text(text, style=style), 2 * self._depth
         if self.console.is_terminal:
-            self.console.print(Padding(line, (0, 0, 0, indent)))
+            self.console.print(Padding(line, (0, 0, 0, indent), expand=False))
         else:
             self.console.print(Text(" " * indent).append(line), soft_wrap=True)

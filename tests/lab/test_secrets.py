@@ -24,8 +24,10 @@ def made(lab_file: Path) -> Secrets:
     return secrets.for_lab(load(lab_file), lab_file)
 
 
-@pytest.fixture(params=[0o000, 0o022, 0o077, 0o777], ids=oct)
-def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+@pytest.fixture(params=[0o000, 0o022, 0o077, 0o377], ids=oct)
+def umask(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """In force once the test's folder is there, which its user could not enter otherwise."""
+    assert tmp_path.is_dir()
     before = os.umask(request.param)
     yield
     os.umask(before)

@@ -169,6 +169,9 @@ def test_calls_recorded_in_mysql(variant) -> None:
         "/usr/share/toip-lab/cdr.sql",
     }
     assert set(mysql.packages) - set(csv.packages) == {"mariadb-server"}
+    # cdr_mysql fills a column of a field's own name; an alias takes that field from it
+    columns = laid(mysql, "/etc/asterisk/cdr_mysql.conf").partition("[columns]")[2].split("\n")
+    assert [line for line in columns if line] == ["alias start => calldate"]
 
 
 def test_no_video(variant) -> None:

@@ -121,10 +121,17 @@ FAULTS = [
         "A10 modules",
     ),
     fault(
-        "channel originate",
+        "outgoing",
         '"ANSWERED"',
         '"NO ANSWER"',
         "csv record of a call to 701: expected ANSWERED, saw NO ANSWER",
+        "A10 call_records",
+    ),
+    fault(
+        "outgoing",
+        '"""Awa Ndiaye"" <2001>"',
+        '""',
+        "its caller: expected Awa Ndiaye <2001>, saw nothing",
         "A10 call_records",
     ),
     # A3 to A8

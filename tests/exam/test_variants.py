@@ -57,10 +57,11 @@ class OneAnswer:
 @pytest.mark.parametrize(
     ("output", "told"),
     [
-        ("2026-11-24 17:50:19\tANSWERED\n", "a call from dakar to 701 is in mysql"),
-        ("2026-11-24 17:50:19\tNO ANSWER\n", "expected ANSWERED, saw NO ANSWER"),
+        ('"Awa Ndiaye" <2001>\tANSWERED\n', "a call of 2001 to 701 is in mysql"),
+        ('"Awa Ndiaye" <2001>\tNO ANSWER\n', "expected ANSWERED, saw NO ANSWER"),
+        ("\tANSWERED\n", "its caller: expected Awa Ndiaye <2001>, saw nothing"),
+        ('"Awa Ndiay\u00c3\u00a9" <2001>\tANSWERED\n', "saw Awa Ndiay\u00c3\u00a9 <2001>"),
         ("ERROR 1146 (42S02): Table doesn't exist\n", "expected ANSWERED, saw nothing"),
-        ("", "mysql record of a call to 701: expected ANSWERED, saw nothing"),
     ],
 )
 def test_a_call_is_recorded_in_mysql(subject, output, told):

@@ -104,7 +104,7 @@ class CommandLine:
     def _adapters(self) -> list[str]:
         words: list[str] = []
         for number, adapter in enumerate(self.hardware.adapters, start=1):
-            ident = f"net{number}"
+            ident = netdev_name(number)
             match adapter:
                 case NatAdapter():
                     netdev = _nat(ident, adapter)
@@ -123,6 +123,11 @@ def _nat(ident: str, adapter: NatAdapter) -> str:
         for forward in adapter.forwards
     )
     return ",".join([f"user,id={ident}", *forwards])
+
+
+def netdev_name(number: int) -> str:
+    """What QEMU calls the backend of adapter ``number``."""
+    return f"net{number}"
 
 
 def mac_address(number: int) -> str:

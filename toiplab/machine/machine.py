@@ -9,8 +9,8 @@ with Machine(hardware, disk, Path("build/smoke"), account) as machine:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,7 +19,7 @@ from toiplab.hardware import Hardware
 from toiplab.host import Finished
 from toiplab.machine import ports
 from toiplab.machine.accelerator import Accelerator, Choice, KvmMemory, candidates
-from toiplab.machine.commandline import Channels, CommandLine, EmptyLan, Lan
+from toiplab.machine.commandline import Channels, CommandLine, EmptyLan, Lan, netdev_name
 from toiplab.machine.console import Console
 from toiplab.machine.qemu import Disk, Qemu
 from toiplab.machine.shell import LOGIN_PROMPT, Account, Shell
@@ -205,6 +205,20 @@ class Machine:
         part = image.resolve().with_suffix(".part")
         self.qemu.qmp.screendump(part)
         part.replace(image)
+
+    @contextmanager
+    def capture(self, adapter: int, file: Path) -> Iterator[None]:
+        """Record, into a pcap file, what goes through adapter number ``adapter`` in the block.
+
+        The machine must be on. A reboot does not end it, the machine's end does.
+        """
+        netdev = netdev_name(adapter)
+        self.qemu.qmp.begin_dump(netdev, file.resolve())
+        try:
+            yield
+        finally:
+            with suppress(GuestError):  # it is off, or was switched on again
+                self.qemu.qmp.end_dump(netdev)
 
     # Parts
 

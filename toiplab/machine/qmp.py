@@ -39,6 +39,15 @@ class Qmp:
         """Write what the screen shows to a PNG file."""
         self._execute("screendump", {"filename": str(image), "format": "png"})
 
+    def begin_dump(self, netdev: str, file: Path) -> None:
+        """Record what goes through a network backend into a pcap file, ``filter-dump``."""
+        recorder = {"qom-type": "filter-dump", "id": f"dump-{netdev}", "netdev": netdev}
+        self._execute("object-add", {**recorder, "file": str(file)})
+
+    def end_dump(self, netdev: str) -> None:
+        """End what ``begin_dump`` began."""
+        self._execute("object-del", {"id": f"dump-{netdev}"})
+
     def powerdown(self) -> None:
         """Press the power button (ACPI)."""
         self._execute("system_powerdown")

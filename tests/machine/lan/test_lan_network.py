@@ -7,6 +7,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Interface
+from pathlib import Path
 
 import pytest
 from boot_sector import HALT, puts
@@ -159,9 +160,22 @@ def test_a_capture_has_each_frame_once_to_the_last(lan, pair, tmp_path):
 
 
 def test_a_capture_ends_with_an_error_too(lan, tmp_path):
-    with pytest.raises(ZeroDivisionError), lan.capture(tmp_path / "lab.pcap"):
-        _ = 1 / 0
+    with pytest.raises(TimeoutError, match="of the block"), lan.capture(tmp_path / "lab.pcap"):
+        raise TimeoutError("of the block")
     assert (tmp_path / "lab.pcap").stat().st_size >= PCAP_HEADER_BYTES
+
+
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        ("/dev/full", "no capture: OSError: [Errno 28] No space left on device"),
+        ("/dev/null/lab.pcap", "cannot be written: Not a directory"),
+    ],
+)
+def test_a_capture_that_cannot_be_written(lan, file, why):
+    with pytest.raises(ToipLabError) as caught, lan.capture(Path(file)):
+        pytest.fail("the block began")
+    assert caught.value.message == f"{file}: {why}"
 
 
 def bridge_ports(lan):

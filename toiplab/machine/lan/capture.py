@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from toiplab.errors import ToipLabError
 from toiplab.machine.lan import record
@@ -22,7 +23,7 @@ def recording(namespace: Namespace, bridge: str, file: Path) -> Iterator[None]:
     ours, theirs = socket.socketpair()
     ours.settimeout(ANSWER_SECONDS)
     with ours, ours.makefile("r", errors="replace") as messages:
-        with theirs, file.open("wb") as records:
+        with theirs, _opened(file) as records:
             recorder = namespace.programs.start(
                 [sys.executable, "-I", record.__file__, bridge],
                 prefix=namespace.enter,
@@ -31,18 +32,32 @@ def recording(namespace: Namespace, bridge: str, file: Path) -> Iterator[None]:
                 stderr=theirs.fileno(),
             )
         try:
-            said = messages.readline()
-            if said != f"{record.READY}\n":
-                raise ToipLabError(f"{file}: no capture: {_last_line(said + messages.read())}")
+            if (said := _answer(messages.readline, file)) != f"{record.READY}\n":
+                said += _answer(messages.read, file)
+                raise ToipLabError(f"{file}: no capture: {_last_line(said)}")
             yield
             ours.shutdown(socket.SHUT_WR)  # its input ends, and so does it
-            said = messages.read()
+            said = _answer(messages.read, file)
             if recorder.wait(ANSWER_SECONDS) != 0:
                 raise ToipLabError(f"{file}: the capture is not whole: {_last_line(said)}")
-        except TimeoutError:
-            raise ToipLabError(f"{file}: the capture does not answer") from None
         finally:
             end(recorder)
+
+
+def _opened(file: Path) -> IO[bytes]:
+    try:
+        return file.open("wb")
+    except OSError as error:
+        raise ToipLabError(f"{file}: cannot be written: {error.strerror}") from error
+
+
+def _answer(read: Callable[[], str], file: Path) -> str:
+    try:
+        return read()
+    except TimeoutError:
+        raise ToipLabError(
+            f"{file}: the capture did not answer within {ANSWER_SECONDS} s"
+        ) from None
 
 
 def _last_line(said: str) -> str:

@@ -110,10 +110,9 @@ class Programs:
 
     def close(self) -> None:
         """Kill what still runs; nothing can be started any more."""
-        self._starter.shutdown(wait=False, cancel_futures=True)
+        self._starter.shutdown(cancel_futures=True)
         for process in self._started:
             end(process)
-        self._starter.shutdown()
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -15,6 +15,7 @@ with Baresip(fatou, tone=440, folder=logs) as phone, Baresip(ibrahima, tone=620,
 from __future__ import annotations
 
 import re
+import secrets
 import shlex
 import socket
 import subprocess
@@ -33,7 +34,9 @@ from toiplab.phones.sound import Recording, write_tone
 
 LOOPBACK = IPv4Address("127.0.0.1")
 MODULES = "/usr/lib/baresip/modules"
-# Below Linux's ephemeral ports; baresip tries at random until a pair of ports is free.
+# Both below Linux's ephemeral ports. Of the second, baresip itself tries at random until it
+# has a pair that is free.
+OWN_PORTS = range(12000, 20000)
 RTP_PORTS = "20000-32000"
 TONE_SECONDS = 600  # baresip stops talking at the end of its file
 REGISTRATION_SECONDS = 600
@@ -41,6 +44,7 @@ START_SECONDS = 10.0
 END_SECONDS = 5.0
 REGISTER_SECONDS = 10.0
 SIGNAL_SECONDS = 10.0  # for what the other side does at once
+LIGHT_SECONDS = 45.0
 PAUSE_SECONDS = 0.02
 GRACE_SECONDS = 1.0  # the first packets may be late; what is heard is counted in samples
 OVER = ("CALL_CLOSED",)
@@ -104,7 +108,8 @@ class Baresip:
         self.tone = tone
         self.folder = folder.resolve()
         self.address = address
-        self.sip_port = sip_port or _free_port(socket.SOCK_DGRAM)
+        port, self._control_port = _free_ports()
+        self.sip_port = sip_port or port
         self.log = self.folder / f"{account.number}.log"
         self._runner = runner
         self._begun = 0  # events before that belong to earlier calls
@@ -185,8 +190,13 @@ class Baresip:
         """End the call, or refuse the one that rings."""
         self._control.command("hangup")
 
-    def wait_message_light(self, within: float = SIGNAL_SECONDS) -> int:
-        """Wait until the phone was told that messages wait (RFC 3842); how many are new."""
+    def wait_message_light(self, within: float = LIGHT_SECONDS) -> int:
+        """Wait until the phone was told that messages wait (RFC 3842); how many are new.
+
+        chan_sip sends every notice of a subscription with the branch of the first, so that a
+        phone takes the next one for the same again while it remembers that transaction, for
+        half a minute (RFC 3261 section 17.2.2, timer J).
+        """
         told = self._control.wait(self._new_messages, within)
         if told is None:
             raise PhoneError(f"{self.number}: the message light is not on after {within:g} s")
@@ -218,14 +228,13 @@ class Baresip:
         voice = self.folder / f"tone-{self.tone}.wav"
         write_tone(voice, self.tone, TONE_SECONDS)
         with tempfile.TemporaryDirectory(prefix="phone-") as settings:  # mode 0700
-            control_port = _free_port(socket.SOCK_STREAM)
             config = CONFIG.format(
                 address=self.address,
                 sip_port=self.sip_port,
                 rtp_ports=RTP_PORTS,
                 tone=voice,
                 modules=MODULES,
-                control_port=control_port,
+                control_port=self._control_port,
                 recordings=self._recordings,
             )
             files.write(Path(settings) / "config", config.encode(), mode=0o600)
@@ -233,7 +242,7 @@ class Baresip:
             self._process = self._spawn(["baresip", "-4", "-f", settings])
             undo.callback(self._stop)
             # It listens for us after all its modules are there, the account's among them.
-            self._control = Control(self._connection(control_port))
+            self._control = Control(self._connection())
             undo.callback(self._control.close)
 
     def _account_line(self) -> str:
@@ -257,13 +266,13 @@ class Baresip:
                 start_new_session=True,
             )
 
-    def _connection(self, port: int) -> socket.socket:
+    def _connection(self) -> socket.socket:
         """The control connection, once the program listens."""
         connection = socket_there(self._runner)
         deadline = Deadline.within(START_SECONDS)
         while True:
             try:
-                connection.connect((str(LOOPBACK), port))
+                connection.connect((str(LOOPBACK), self._control_port))
             except ConnectionRefusedError:
                 if deadline.passed:
                     connection.close()
@@ -339,9 +348,24 @@ class Baresip:
         return int(counted[1]) if counted and counted[1] != "0" else None
 
 
-def _free_port(kind: socket.SocketKind) -> int:
-    """A port that nobody on this host has at this moment."""
-    with socket.socket(socket.AF_INET, kind) as trial:
-        trial.bind((str(LOOPBACK), 0))
-        port: int = trial.getsockname()[1]
+def _free_ports() -> tuple[int, int]:
+    """Two ports that nobody on this host has at this moment, for udp and for tcp.
+
+    They are no ephemeral ones: a TCP socket that tries one of those again and again until
+    somebody listens may in the end be connected to itself.
+    """
+    with ExitStack() as held:
+        first, second = (_hold_a_port(held) for _ in range(2))
+        return first, second
+
+
+def _hold_a_port(held: ExitStack) -> int:
+    while True:
+        port = secrets.choice(OWN_PORTS)
+        try:
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                trial = held.enter_context(socket.socket(socket.AF_INET, kind))
+                trial.bind((str(LOOPBACK), port))
+        except OSError:
+            continue
         return port

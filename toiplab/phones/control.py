@@ -21,7 +21,7 @@ from typing import TypeVar
 from toiplab.machine.waiting import Deadline
 from toiplab.phones.handset import PhoneError, Runner
 
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 15.0
 CHUNK = 1 << 16
 NETSTRING = re.compile(rb"(\d{1,9}):")
 MAKE_SOCKET = (

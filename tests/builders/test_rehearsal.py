@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,13 +79,15 @@ direct.build(request, Progress(), releases=releases)
 
 
 @pytest.fixture(scope="module")
-def request_for_auto(tmp_path_factory: pytest.TempPathFactory) -> Request:
+def request_for_auto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Request]:
     """The default lab as ``make ova`` builds it, in a project folder of its own."""
     project = Project(tmp_path_factory.mktemp("project"))
     lab_file = project.top / "labs" / LAB.name
     lab_file.parent.mkdir()
     lab_file.write_bytes(LAB.read_bytes())
-    return Request.read(lab_file, project=project)
+    yield Request.read(lab_file, project=project)
+    for large in (project.dist, project.cache):  # pytest keeps the rest of three runs
+        shutil.rmtree(large, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

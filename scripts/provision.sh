@@ -75,7 +75,8 @@ enable_services() {
     if [ -e /etc/systemd/system/toip-lab-cdr.service ]; then
         systemctl --quiet enable toip-lab-cdr
     fi
-    # What the preset file of the overlay names, and why; Debian 10 has no e2scrub yet.
+    # A class's machine must not start downloading, nor hold dpkg's lock, while students work
+    # on it. e2scrub looks for LVM at every boot; Debian 10 does not have it yet.
     local unit
     for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_reap.service e2scrub_all.timer; do
         if [ -e "/lib/systemd/system/$unit" ]; then systemctl --quiet disable "$unit"; fi
@@ -88,6 +89,7 @@ forget_identity() {
     : >/etc/machine-id
     rm -f /var/lib/dbus/machine-id /var/lib/systemd/random-seed
     if [ -d /var/lib/dbus ]; then ln -s /etc/machine-id /var/lib/dbus/machine-id; fi
+    sed -i '/^MY_HOSTID=/d' /etc/popularity-contest.conf
     rm -f /var/lib/dhcp/*.leases /etc/udev/rules.d/70-persistent-net.rules
 }
 

@@ -24,6 +24,7 @@ option dns 192.168.100.17 192.168.100.16
 option domain labo
 option lease 600
 """
+DHCPRELEASE = bytes([53, 1, 7])  # RFC 2132, section 9.6
 LEASE = Lease(
     address=IPv4Address("192.168.100.18"),
     server=IPv4Address("192.168.100.17"),
@@ -62,7 +63,7 @@ def test_the_servers_lease_time_depends_on_what_is_asked_for(lan, server):
     assert lan.phone("A").dhcp(ask_seconds=120).seconds == 120
 
 
-def test_a_full_range_refuses_until_an_address_is_given_back(lan, server):
+def test_a_full_range_refuses(lan, server):
     first, second = lan.phone("A"), lan.phone("B")
     first.dhcp()
     begun = time.monotonic()
@@ -74,10 +75,16 @@ def test_a_full_range_refuses_until_an_address_is_given_back(lan, server):
     )
     assert "broadcasting discover" in caught.value.message
     assert second.lease is None
-    first.release()
-    assert first.lease is None
-    assert "inet 192" not in first.run(["ip", "addr"]).output
-    assert second.dhcp().address == LEASE.address
+
+
+def test_a_lease_is_given_back(lan, server, tmp_path):
+    phone = lan.phone("A")
+    phone.dhcp()
+    with lan.capture(tmp_path / "lab.pcap"):
+        phone.release()
+    assert DHCPRELEASE in (tmp_path / "lab.pcap").read_bytes()
+    assert phone.lease is None
+    assert "inet 192" not in phone.run(["ip", "addr"]).output
 
 
 def test_a_lease_is_renewed(lan, server):

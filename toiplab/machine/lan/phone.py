@@ -10,9 +10,10 @@ from pathlib import Path
 
 from toiplab.errors import ToipLabError
 from toiplab.host import Finished
-from toiplab.machine.lan.dhcp import DhcpClient, Lease
+from toiplab.machine.lan.dhcp import DhcpClient, Lease, NoLeaseError
 from toiplab.machine.lan.namespaces import Namespace
 from toiplab.machine.lan.programs import Stream
+from toiplab.machine.waiting import Deadline
 
 CARD = "eth0"
 NAME = re.compile(r"[A-Za-z0-9-]{1,12}")  # with "to-", as long as an interface's may be
@@ -113,9 +114,17 @@ class Phone:
         """Give the address back to the server.
 
         Raises:
-            NoLeaseError: there is none, or the client does not answer.
+            ToipLabError: it has no lease.
+            NoLeaseError: the client does not answer, or nobody at the server's address.
         """
+        deadline = Deadline.within(within)
         self._leasing_client().release(within)
+        # The packet waits for the ARP answer of its next hop; with the address it would go.
+        while self.run(["ip", "neigh", "show", "nud", "incomplete"]).output:
+            if deadline.passed:
+                raise NoLeaseError(
+                    f"phone {self.name}: no way to the server to give {self.address} back"
+                )
         self._end_client()
         self.unconfigure()
 

@@ -87,10 +87,7 @@ class Recording:
     @classmethod
     def from_ulaw(cls, data: bytes) -> Self:
         """Expand mu-law bytes (ITU-T G.711, table 2a), such as those of Asterisk's .ulaw files."""
-        code = ~np.frombuffer(data, dtype=np.uint8)
-        exponent = ((code >> 4) & 7).astype(np.int32)
-        size = ((((code & 15).astype(np.int32) << 3) + 132) << exponent) - 132
-        return cls(np.where(code & 128, -size, size) / FULL_SCALE)
+        return cls(_ulaw_levels()[np.frombuffer(data, dtype=np.uint8)])
 
     @classmethod
     def join(cls, parts: Iterable[Recording]) -> Self:
@@ -144,6 +141,24 @@ def write_tone(path: Path, tone: int, seconds: int, *, loudness: float = LOUDNES
         out.setsampwidth(2)
         out.setframerate(RATE)
         out.writeframes(second.tobytes() * seconds)
+
+
+def write_ulaw_tone(path: Path, tone: int, *, loudness: float = LOUDNESS) -> None:
+    """Write one second of a tone as mu-law bytes, to be played over and over."""
+    levels = _ulaw_levels()
+    order = np.argsort(levels)
+    samples = loudness * np.sin(2 * np.pi * tone * np.arange(RATE) / RATE)
+    places = np.searchsorted(levels[order], samples)
+    files.write(path, order[places].astype(np.uint8).tobytes())
+
+
+def _ulaw_levels() -> Samples:
+    """The level that each mu-law byte stands for (ITU-T G.711, table 2a)."""
+    code = ~np.arange(256, dtype=np.uint8)
+    exponent = ((code >> 4) & 7).astype(np.int32)
+    size = ((((code & 15).astype(np.int32) << 3) + 132) << exponent) - 132
+    levels: Samples = np.where(code & 128, -size, size) / FULL_SCALE
+    return levels
 
 
 def _blocks(samples: Samples) -> Samples:

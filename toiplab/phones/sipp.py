@@ -1,0 +1,236 @@
+"""Scripted calls and calls under load, by SIPp(1).
+
+The scenarios are in ``scenarios/``. Secrets go to SIPp in its injection file, which only its
+user can read and which is gone when SIPp is; never in its arguments.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import secrets
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import jinja2
+
+from toiplab import files, host
+from toiplab.errors import ToipLabError
+from toiplab.phones.handset import Account, Runner, on_the_host
+
+LOOPBACK = IPv4Address("127.0.0.1")
+SCENARIOS = Path(__file__).parent / "scenarios"
+ALL_WELL, SOME_FAILED = 0, 1  # sipp(1), exit codes
+REFUSAL = re.compile(r"received 'SIP/2\.0 ([3-6]\d\d [^\r\n]*)")
+MEDIA = re.compile(r"^m=(\w+) (\d+) \S+ ([\d ]+)", re.MULTILINE)
+FORMAT = re.compile(r"^a=rtpmap:(\d+) ([\w-]+)/", re.MULTILINE)
+STATIC_FORMATS = {"0": "PCMU", "3": "GSM", "8": "PCMA"}  # RFC 3551 section 6
+MEDIA_PORTS = range(33000, 60000, 200)  # the first of those that a SIPp takes
+STOP_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Media:
+    """A medium of an SDP (RFC 8866 section 5.14): ``port`` 0 means that it was refused."""
+
+    kind: str
+    port: int
+    formats: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How a scenario went: ``refusal`` is what the server said to the first call that failed.
+
+    ``answer`` has the media that were agreed in the first call that was answered.
+    """
+
+    well: int
+    failed: int
+    seconds: float
+    refusal: str = ""
+    answer: tuple[Media, ...] = ()
+
+    @property
+    def rate(self) -> float:
+        """How many went well in a second."""
+        return self.well / self.seconds if self.seconds else 0.0
+
+    def medium(self, kind: str) -> Media | None:
+        """What was agreed for ``audio`` or ``video``; None if nothing was said of it."""
+        return next((medium for medium in self.answer if medium.kind == kind), None)
+
+
+@dataclass(frozen=True)
+class Sipp:
+    """SIPp against one server, from ``address``; what it says stays in ``folder``."""
+
+    server: IPv4Address
+    port: int
+    folder: Path
+    address: IPv4Address = LOOPBACK
+    runner: Runner = on_the_host
+
+    def register(
+        self, accounts: Sequence[Account], *, rate: int = 10, port: int = 0, within: int = 30
+    ) -> Tally:
+        """Register accounts, ``rate`` in a second.
+
+        Their calls then come to the ``port`` this is done from; 0 leaves the choice to SIPp.
+        """
+        lines = [(account, account.number) for account in accounts]
+        return self._play("register", {}, lines, rate=rate, port=port, within=within)
+
+    def call(
+        self,
+        calls: Sequence[tuple[Account, str]],
+        *,
+        seconds: float = 1,
+        video: bool = False,
+        sound: Path | None = None,
+        rate: int = 10,
+        within: int = 60,
+    ) -> Tally:
+        """Each account calls a number, speaks for some seconds, and hangs up.
+
+        ``sound`` is a file of mu-law bytes, played over and over.
+        """
+        settings = {
+            "video": video,
+            "milliseconds": round(seconds * 1000),
+            "sound": sound.resolve() if sound else "",
+        }
+        return self._play("call", settings, calls, rate=rate, within=within)
+
+    @contextmanager
+    def answering(self, port: int, *, sound: Path) -> Iterator[None]:
+        """Answer every call at a port, and speak, for as long as the block lasts.
+
+        ``sound`` is a file of mu-law bytes, played over and over.
+        """
+        host.require("sipp", "setpriv")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="sipp-") as name:
+            scenario = _scenario(Path(name), "answer", {"sound": sound.resolve()})
+            argv = [*self._argv(scenario), "-p", str(port), *_media_port()]
+            with (self.folder / "answer.log").open("wb") as log:
+                process = subprocess.Popen(
+                    argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                )
+            try:
+                yield
+            finally:
+                process.terminate()
+                try:
+                    process.wait(STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+    def _play(
+        self,
+        name: str,
+        settings: Mapping[str, object],
+        lines: Sequence[tuple[Account, str]],
+        *,
+        rate: int,
+        within: int,
+        port: int = 0,
+    ) -> Tally:
+        """Run a scenario once for each line.
+
+        Raises:
+            ToipLabError: SIPp could not run it; the message names its log.
+        """
+        host.require("sipp", "setpriv")
+        with tempfile.TemporaryDirectory(prefix="sipp-") as folder:
+            place = Path(folder)
+            injected = "".join(_line(account, called) for account, called in lines)
+            files.write(place / "lines.csv", f"SEQUENTIAL\n{injected}".encode(), mode=0o600)
+            argv = [
+                *self._argv(_scenario(place, name, settings)),
+                *("-inf", str(place / "lines.csv"), "-m", str(len(lines))),
+                *("-r", str(rate), "-timeout", f"{within}s", "-timeout_error"),
+                *_media_port(),
+                *(("-p", str(port)) if port else ()),
+                *("-trace_stat", "-stf", str(place / "stat.csv")),
+                *("-trace_err", "-error_file", str(place / "errors.log")),
+                *("-trace_logs", "-log_file", str(place / "answers.log")),
+                f"{self.server}:{self.port}",
+            ]
+            log = self.folder / f"{name}.log"
+            log.unlink(missing_ok=True)
+            status = host.run(argv, log=log, check=False).status
+            if status not in (ALL_WELL, SOME_FAILED) or not (place / "stat.csv").exists():
+                raise ToipLabError(
+                    f"sipp ended with status {status}\n{host.tail(log)}\n  log: {log}"
+                )
+            return read_tally(
+                _read(place / "stat.csv"), _read(place / "errors.log"), _read(place / "answers.log")
+            )
+
+    def _argv(self, scenario: Path) -> list[str]:
+        quiet = ["-nostdin", "-skip_rlimit", "-i", str(self.address), "-mi", str(self.address)]
+        command = ["sipp", "-sf", str(scenario), *quiet]
+        return ["setpriv", "--pdeathsig", "KILL", "--", *self.runner(command)]
+
+
+def read_tally(statistics: str, errors: str, answers: str) -> Tally:
+    """What SIPp's statistics (its last line counts all), errors and log actions say."""
+    *_, last = csv.DictReader(statistics.splitlines(), delimiter=";")
+    refusal = REFUSAL.search(errors)
+    return Tally(
+        well=int(last["SuccessfulCall(C)"]),
+        failed=int(last["FailedCall(C)"]),
+        seconds=_clock(last["CurrentTime"]) - _clock(last["StartTime"]),
+        refusal=refusal[1].strip() if refusal else "",
+        answer=read_media(answers),
+    )
+
+
+def read_media(sdp: str) -> tuple[Media, ...]:
+    """The media of the first SDP in a text, with the names of their formats."""
+    first = re.split(r"(?m)^v=0", sdp.replace("\r", ""))[:2][-1]
+    names = STATIC_FORMATS | dict(FORMAT.findall(first))
+    return tuple(
+        Media(kind, int(port), tuple(names.get(number, number) for number in formats.split()))
+        for kind, port, formats in MEDIA.findall(first)
+    )
+
+
+def _scenario(folder: Path, name: str, settings: Mapping[str, object]) -> Path:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(SCENARIOS),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    path = folder / f"{name}.xml"
+    files.write(path, environment.get_template(f"{name}.xml.j2").render(settings).encode())
+    return path
+
+
+def _line(account: Account, called: str) -> str:
+    """A line of the injection file: number, credentials, number to call."""
+    credentials = f"[authentication username={account.number} password={account.secret}]"
+    return f"{account.number};{credentials};{called}\n"
+
+
+def _media_port() -> tuple[str, str]:
+    return "-mp", str(secrets.choice(MEDIA_PORTS))
+
+
+def _clock(time: str) -> float:
+    """Seconds since 1970, the last of the three ways in which SIPp tells a time."""
+    return float(time.rpartition("\t")[2])
+
+
+def _read(path: Path) -> str:
+    """A file's text; empty where SIPp had nothing to say."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""

@@ -89,7 +89,6 @@ def test_asterisk_answers_a_phone(candidate, appliance, phones):
 
 
 def test_a_phone_does_not_reach_the_hosts_nat_through_the_appliance(phones):
-    phones[0].run(["busybox", "ping", "-c", "1", "-W", "2", "10.0.2.2"])
     assert phones[0].run(["busybox", "ping", "-c", "1", "-W", "2", "10.0.2.2"]).status != 0
 
 

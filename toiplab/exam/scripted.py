@@ -17,6 +17,8 @@ REFUSED = "403 Forbidden"
 STRANGER = Account("intrus", "ouvre-toi")
 SECONDS_OF_SPEECH = 6
 ANSWERING_PORT = 17000
+REMAINS = "INVITE|ACK|BYE|CANCEL"  # the last message of a call
+REMAINS_SECONDS = 45
 PORTS_PER_CALL = 4  # two phones, each with sound and its report (RFC 3550 section 11)
 REGISTER_SECONDS = 10.0
 
@@ -78,11 +80,20 @@ def load(subject: Subject) -> str:
     sound = subject.logs / "tone.ulaw"
     write_ulaw_tone(sound, TONES[0])
     sipp = _sipp(subject)
+    _wait_until_ports_are_free(subject)
     _well(sipp.register([called], port=ANSWERING_PORT), "registration")
     with sipp.answering(ANSWERING_PORT, sound=sound):
         tally = sipp.call([(caller, called.number)] * count, seconds=SECONDS_OF_SPEECH, sound=sound)
     _well(tally, "calls")
     return f"{tally.well} calls of {SECONDS_OF_SPEECH} s in {tally.seconds:.1f} s"
+
+
+def _wait_until_ports_are_free(subject: Subject) -> None:
+    """chan_sip keeps a call's ports for half a minute after its end (RFC 3261, 64 times T1)."""
+    subject.act(
+        f"while asterisk -rx 'sip show channels' | grep -qE '{REMAINS}' && "
+        f"[ $SECONDS -lt {REMAINS_SECONDS} ]; do sleep 1; done"
+    )
 
 
 def _well(tally: Tally, what: str) -> None:

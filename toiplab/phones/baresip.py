@@ -38,7 +38,7 @@ MODULES = "/usr/lib/baresip/modules"
 # has a pair that is free.
 OWN_PORTS = range(12000, 20000)
 RTP_PORTS = "20000-32000"
-TONE_SECONDS = 600  # baresip stops talking at the end of its file
+TONE_SECONDS = 180  # longer than any call; baresip falls silent at the end of its file
 REGISTRATION_SECONDS = 600
 START_SECONDS = 10.0
 END_SECONDS = 5.0
@@ -226,7 +226,8 @@ class Baresip:
     def _start(self, undo: ExitStack) -> None:
         """Start the program; whatever was made is undone by ``undo``."""
         voice = self.folder / f"tone-{self.tone}.wav"
-        write_tone(voice, self.tone, TONE_SECONDS)
+        if not voice.exists():
+            write_tone(voice, self.tone, TONE_SECONDS)
         with tempfile.TemporaryDirectory(prefix="phone-") as settings:  # mode 0700
             config = CONFIG.format(
                 address=self.address,

@@ -195,7 +195,7 @@ def read_tally(statistics: str, errors: str, answers: str) -> Tally:
 
 def read_media(sdp: str) -> tuple[Media, ...]:
     """The media of the first SDP in a text, with the names of their formats."""
-    first = re.split(r"(?m)^v=0", sdp.replace("\r", ""))[:2][-1]
+    first = sdp.replace("\r", "").split("v=0")[:2][-1]
     names = STATIC_FORMATS | dict(FORMAT.findall(first))
     return tuple(
         Media(kind, int(port), tuple(names.get(number, number) for number in formats.split()))

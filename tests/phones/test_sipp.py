@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import re
+import subprocess
+from ipaddress import IPv4Address
+from xml.parsers import expat
+
+import pytest
+
+from tests.exam.registrar import Registrar
+from toiplab.errors import ToipLabError
+from toiplab.host import which
+from toiplab.phones.baresip import Baresip
+from toiplab.phones.handset import Account
+from toiplab.phones.sipp import Media, Sipp, Tally, _scenario, read_media, read_tally
+from toiplab.phones.sound import write_ulaw_tone
+
+needs_sipp = pytest.mark.skipif(which("sipp") is None, reason="sip-tester is not installed")
+needs_baresip = pytest.mark.skipif(which("baresip") is None, reason="baresip is not installed")
+LOOPBACK = IPv4Address("127.0.0.1")
+SECRETS = {"2001": "un-secret", "2002": "autre-secret"}
+ANSWER = """\
+2026-11-24 23:19:21 [v=0
+o=root 1 1 IN IP4 127.0.0.1
+m=audio 10038 RTP/AVP 0 101
+a=rtpmap:0 PCMU/8000
+a=rtpmap:101 telephone-event/8000
+m=video 0 RTP/AVP 99
+a=rtpmap:99 H264/90000
+]
+v=0
+m=audio 1 RTP/AVP 8
+"""
+STATISTICS = (
+    "StartTime;CurrentTime;SuccessfulCall(C);FailedCall(C);\n"
+    "2026-11-24\t23:19:22.1\t1795562362.1;2026-11-24\t23:19:22.2\t1795562362.2;0;0;\n"
+    "2026-11-24\t23:19:22.1\t1795562362.1;2026-11-24\t23:19:24.6\t1795562364.6;5;1;\n"
+)
+
+
+@pytest.fixture
+def server():
+    with Registrar(dict(SECRETS)) as server:
+        yield server
+
+
+@pytest.fixture
+def sipp(server, tmp_path):
+    return Sipp(LOOPBACK, server.port, tmp_path)
+
+
+@needs_sipp
+def test_phones_register_with_their_secrets(sipp, server):
+    tally = sipp.register([Account(number, secret) for number, secret in SECRETS.items()], rate=50)
+
+    assert (tally.well, tally.failed, tally.refusal) == (2, 0, "")
+    assert set(server.contacts) == set(SECRETS)
+    assert tally.rate > 2
+
+
+@needs_sipp
+def test_a_wrong_secret_fails_in_the_servers_words(sipp, server):
+    accounts = [Account("2001", "wrong"), Account("2002", SECRETS["2002"])]
+
+    tally = sipp.register(accounts, rate=50)
+
+    assert (tally.well, tally.failed, tally.refusal) == (1, 1, "403 Forbidden")
+    assert set(server.contacts) == {"2002"}
+
+
+@needs_sipp
+def test_no_secret_is_in_the_arguments_or_stays_in_a_file(sipp, tmp_path, monkeypatch):
+    seen = []
+    run = subprocess.Popen
+
+    def recorded(argv, **options):
+        seen.extend(argv)
+        return run(argv, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", recorded)
+    sipp.register([Account("2001", SECRETS["2001"])])
+
+    assert "-inf" in seen
+    assert not any(SECRETS["2001"] in word for word in seen)
+    left = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert left
+    assert not any(SECRETS["2001"].encode() in file.read_bytes() for file in left)
+
+
+@needs_sipp
+def test_a_server_that_is_not_there_is_an_error(tmp_path):
+    with Registrar() as gone:
+        port = gone.port
+
+    with pytest.raises(ToipLabError, match="sipp ended with status"):
+        Sipp(LOOPBACK, port, tmp_path).register([Account("2001", "x")], within=1)
+
+
+@needs_sipp
+@needs_baresip
+def test_what_answers_speaks_and_hears_the_end(sipp, tmp_path):
+    sound = tmp_path / "tone.ulaw"
+    write_ulaw_tone(sound, 810)
+    with (
+        sipp.answering(11987, sound=sound),
+        Baresip(Account("100"), tone=440, folder=tmp_path) as phone,
+    ):
+        phone.call("sip:anyone@127.0.0.1:11987")
+        phone.wait_established()
+
+        assert phone.listen(0.6).heard([440, 810]).ratio(810) > 0.6
+        phone.hang_up()
+        phone.wait_closed()
+
+
+@pytest.mark.parametrize("video", [True, False])
+@pytest.mark.parametrize("sound", ["", "a & b.ulaw"])
+def test_scenarios_are_xml(tmp_path, video, sound):
+    settings = {"video": video, "sound": sound, "milliseconds": 500}
+    for name in ("register", "call", "answer"):
+        text = _scenario(tmp_path, name, settings).read_text()
+        expat.ParserCreate().Parse(text, True)
+        for message in re.findall(r"<!\[CDATA\[(.*?)\]\]>", text, re.DOTALL):
+            # a blank line ends a SIP message's headers
+            head, _, body = message.strip().partition("\n\n")
+            assert "Content-Length:" in head
+            assert not body or body.strip().startswith("v=0")
+    text = (tmp_path / "call.xml").read_text()
+    assert ("m=video" in text) == video
+
+
+def test_an_answer_is_read_with_the_names_of_its_formats():
+    assert read_media(ANSWER) == (
+        Media("audio", 10038, ("PCMU", "telephone-event")),
+        Media("video", 0, ("H264",)),
+    )
+    assert read_media("") == ()
+    assert read_media("v=0\nm=audio 9 RTP/AVP 8 18\n") == (Media("audio", 9, ("PCMA", "18")),)
+
+
+def test_a_tally_counts_all_and_tells_the_first_refusal():
+    errors = (
+        "Aborting call on unexpected message for Call-Id '1-2@x': while expecting '200' "
+        "(index 4), received 'SIP/2.0 403 Forbidden\r\nVia: …'\n"
+        "… received 'SIP/2.0 503 Service Unavailable\r\n"
+    )
+
+    tally = read_tally(STATISTICS, errors, "")
+
+    assert tally == Tally(well=5, failed=1, seconds=2.5, refusal="403 Forbidden")
+    assert tally.rate == 2
+    assert tally.medium("audio") is None

@@ -88,12 +88,14 @@ def test_no_secret_is_in_the_arguments_or_stays_in_a_file(sipp, tmp_path, monkey
 
 
 @needs_sipp
-def test_a_server_that_is_not_there_is_an_error(tmp_path):
-    with Registrar() as gone:
-        port = gone.port
+def test_a_sipp_that_cannot_run_is_an_error_that_names_its_log(tmp_path):
+    sipp = Sipp(LOOPBACK, 5060, tmp_path, runner=lambda argv: ["sh", "-c", "echo no; exit 3"])
 
-    with pytest.raises(ToipLabError, match="sipp ended with status"):
-        Sipp(LOOPBACK, port, tmp_path).register([Account("2001", "x")], within=1)
+    with pytest.raises(ToipLabError) as error:
+        sipp.register([Account("2001", "x")])
+
+    assert "sipp ended with status 3" in str(error.value)
+    assert f"log: {tmp_path}/register.log" in str(error.value)
 
 
 @needs_sipp

@@ -41,11 +41,11 @@ class NatPhones:
         address = LOOPBACK if forward.host_address.is_unspecified else forward.host_address
         return cls(address, forward.host_port, subject.secrets, subject.logs / "phones")
 
-    def phone(self, number: str, *, tone: int) -> Baresip:
+    def phone(self, number: str, *, tone: int, message_light: bool = False) -> Baresip:
         """A softphone with that number's account."""
         secret = self.secrets.extensions[number]
         account = Account(number, secret, self.address, self.port)
-        return Baresip(account, tone=tone, folder=self.folder)
+        return Baresip(account, tone=tone, folder=self.folder, message_light=message_light)
 
 
 def phones_of(subject: Subject) -> Phones:

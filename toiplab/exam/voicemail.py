@@ -20,7 +20,7 @@ def message(subject: Subject) -> str:
     greeting, password, count = (prompt(subject, n) for n in (GREETING, PASSWORD, COUNT))
     with (
         phones.phone(one.number, tone=TONES[0]) as caller,
-        phones.phone(other.number, tone=TONES[1]) as owner,
+        phones.phone(other.number, tone=TONES[1], message_light=True) as owner,
     ):
         register((caller, owner))
         caller.call(owner.number)

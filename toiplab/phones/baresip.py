@@ -89,6 +89,9 @@ class Baresip:
     and what the program says stay in ``folder``. ``runner`` says where it stands. Its
     secret is in a file that only its user can read, and only until the program has read it.
 
+    With ``message_light`` it subscribes to notices of messages; of a server that refuses
+    this, baresip 1.0.0 asks again and again and does nothing else.
+
     The program ends when the thread that started it does (prctl(2), PR_SET_PDEATHSIG), so
     start phones from one that lasts.
     """
@@ -99,6 +102,7 @@ class Baresip:
         *,
         tone: int,
         folder: Path,
+        message_light: bool = False,
         address: IPv4Address = LOOPBACK,
         sip_port: int = 0,
         runner: Runner = on_the_host,
@@ -107,6 +111,7 @@ class Baresip:
         self.number = account.number
         self.tone = tone
         self.folder = folder.resolve()
+        self.message_light = message_light
         self.address = address
         port, self._control_port = _free_ports()
         self.sip_port = sip_port or port
@@ -252,7 +257,8 @@ class Baresip:
             return f"<{self.uri}>;regint=0;mwi=no\n"
         address = self.account.address_of(self.number)
         secret = f'auth_pass="{self.account.secret}"' if self.account.secret else ""
-        return f"<{address}>;{secret};regint={REGISTRATION_SECONDS};mwi=yes\n"
+        light = "mwi=yes" if self.message_light else "mwi=no"
+        return f"<{address}>;{secret};regint={REGISTRATION_SECONDS};{light}\n"
 
     def _spawn(self, argv: list[str]) -> subprocess.Popen[bytes]:
         words = ["setpriv", "--pdeathsig", "KILL", "--", *self._runner(argv)]

@@ -97,5 +97,10 @@ class Handset(Protocol):
 class Phones(Protocol):
     """Where phones come from."""
 
-    def phone(self, number: str, *, tone: int) -> AbstractContextManager[Handset]:
-        """A phone with that number's account, switched on; it is gone after the block."""
+    def phone(
+        self, number: str, *, tone: int, message_light: bool = False
+    ) -> AbstractContextManager[Handset]:
+        """A phone with that number's account, switched on; it is gone after the block.
+
+        Only with ``message_light`` does it ask the server to be told of messages.
+        """

@@ -1,0 +1,127 @@
+"""What a phone must hear, by recordings that were made before."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from toiplab.errors import ToipLabError
+from toiplab.exam.handsets import TONES, hears, hears_music, pairs, phone_check
+from toiplab.exam.prompts import Prompt, wait_for_prompt
+from toiplab.exam.registry import CheckFailedError
+from toiplab.phones.handset import PhoneError
+from toiplab.phones.sound import RATE, Recording
+
+
+class Listener:
+    """A phone that hears a given recording, as fast as it is asked to listen."""
+
+    number = "5001"
+    tone = 440
+
+    def __init__(self, *parts: Recording) -> None:
+        self.coming = Recording.join(parts)
+        self.at = 0.0
+
+    def listen(self, seconds: float) -> Recording:
+        before, self.at = self.at, self.at + seconds
+        return self.coming.until(self.at).since(before)
+
+    def recording(self) -> Recording:
+        return self.coming.until(self.at)
+
+
+other = SimpleNamespace(number="5002", tone=620)
+
+
+def tone(hz, seconds):
+    return Recording(0.25 * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE)) / RATE))
+
+
+def noise(seconds, seed=1):
+    return Recording(np.random.default_rng(seed).normal(0, 0.1, round(seconds * RATE)))
+
+
+silence = Recording(np.zeros(5 * RATE))
+
+
+def test_a_tone_is_waited_for():
+    heard = hears(Listener(silence, noise(1), tone(620, 2)), other)
+
+    assert heard.seconds_of(620) >= 1
+    assert heard.seconds_of(440) == 0
+
+
+@pytest.mark.parametrize(
+    ("recording", "told"),
+    [
+        (Recording(np.zeros(0)), "heard no sound at all"),
+        (silence, r"heard silence \(\d"),
+        (tone(440, 5), r"heard 440 Hz for \d\.\d s"),
+        (Recording(tone(440, 5).samples + tone(620, 5).samples), "heard sound, no tone"),
+        (tone(620, 0.4), "heard 620 Hz for 0.4 s"),
+    ],
+)
+def test_another_sound_is_not_the_others_voice(recording, told):
+    expected = rf"^5001: expected to hear 5002 \(620 Hz\), {told}"
+    with pytest.raises(CheckFailedError, match=expected):
+        hears(Listener(recording), other, within=0.02)
+
+
+def test_music_is_nobodys_tone():
+    assert not hears_music(Listener(tone(620, 2), noise(3))).silent
+
+
+@pytest.mark.parametrize("recording", [Recording(np.zeros(0)), silence, tone(1050, 9)])
+def test_silence_and_a_voice_are_no_music(recording):
+    with pytest.raises(CheckFailedError, match="5001: expected music, heard"):
+        hears_music(Listener(recording), within=0.01)
+
+
+french, english = noise(2, seed=1), noise(2, seed=2)
+prompt = Prompt("vm-intro", own=french, english=english)
+
+
+def test_a_prompt_is_waited_for():
+    told = wait_for_prompt(Listener(silence, french, silence), prompt, within=10)
+
+    assert told.startswith("vm-intro heard (")
+
+
+@pytest.mark.parametrize("played", [english, silence, Recording(np.zeros(0))])
+def test_the_english_prompt_is_not_the_french_one(played):
+    with pytest.raises(CheckFailedError, match="5001: expected the prompt vm-intro, heard"):
+        wait_for_prompt(Listener(played, silence), prompt, within=0.3)
+
+
+def test_a_prompt_that_is_english_in_both_folders_is_not_the_lab_s():
+    same = Prompt("vm-intro", own=english, english=english)
+
+    assert not same.heard_in(english)
+
+
+def test_pairs_are_of_one_context_the_last_one_first(lab):
+    found = pairs(SimpleNamespace(lab=lab), 2)
+
+    assert [(a.number, b.number) for a, b in found] == [("5001", "5002"), ("2001", "2002")]
+
+
+def test_too_few_phones_are_told(lab):
+    with pytest.raises(ToipLabError, match=r"isi: 2 pairs of phones .* this check takes 3"):
+        pairs(SimpleNamespace(lab=lab), 3)
+
+
+def test_a_phone_that_waits_in_vain_fails_the_check():
+    @phone_check("A4", "nobody calls")
+    def lonely(subject):
+        raise PhoneError("5001 is not called after 10 s")
+
+    assert lonely.name == "A4 lonely"
+    with pytest.raises(CheckFailedError, match="5001 is not called after 10 s"):
+        lonely.run(None)
+
+
+def test_the_tones_are_no_multiples_of_one_another():
+    assert not [(a, b) for a in TONES for b in TONES if a < b and b % a == 0]

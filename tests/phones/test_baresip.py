@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from ipaddress import IPv4Address
@@ -140,6 +141,34 @@ def test_a_phone_ends_with_the_one_who_started_it(tmp_path):
         os.sched_yield()
 
     assert not _alive(pid)
+
+
+@pytest.fixture
+def elsewhere():
+    """A runner that runs commands in a network namespace of their own."""
+    unshare = ["unshare", "--user", "--map-root-user", "--net", "--"]
+    script = "ip link set lo up && echo up && exec sleep 60"
+    with subprocess.Popen([*unshare, "sh", "-c", script], stdout=subprocess.PIPE) as keeper:
+        if not keeper.stdout.readline():
+            pytest.skip("user namespaces are not allowed here")
+        enter = ["nsenter", f"--target={keeper.pid}", "--user", "--net", "--preserve-credentials"]
+        yield lambda argv: [*enter, "--", *argv]
+        keeper.kill()
+
+
+@needs_baresip
+def test_phones_may_stand_in_another_network_namespace(tmp_path, elsewhere):
+    with (
+        Baresip(Account("600"), tone=440, folder=tmp_path, sip_port=5060, runner=elsewhere) as one,
+        Baresip(Account("700"), tone=810, folder=tmp_path, runner=elsewhere) as other,
+    ):
+        one.call(other.uri)
+        other.wait_for_call()
+        other.answer()
+        assert one.listen(0.2).heard([440, 810]).ratio(810) == 1
+
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((str(LOOPBACK), one._control_port))
 
 
 def _alive(pid):

@@ -41,7 +41,7 @@ RTP_PORTS = "20000-32000"
 TONE_SECONDS = 180  # longer than any call; baresip falls silent at the end of its file
 REGISTRATION_SECONDS = 600
 START_SECONDS = 10.0
-END_SECONDS = 5.0
+END_SECONDS = 2.0
 REGISTER_SECONDS = 10.0
 SIGNAL_SECONDS = 10.0  # for what the other side does at once
 LIGHT_SECONDS = 45.0
@@ -261,7 +261,8 @@ class Baresip:
         return f"<{address}>;{secret};regint={REGISTRATION_SECONDS};{light}\n"
 
     def _spawn(self, argv: list[str]) -> subprocess.Popen[bytes]:
-        words = ["setpriv", "--pdeathsig", "KILL", "--", *self._runner(argv)]
+        # Set where the phone stands: entering a user namespace would undo it.
+        words = self._runner(["setpriv", "--pdeathsig", "KILL", "--", *argv])
         with self.log.open("wb") as messages:
             messages.write(f"$ {shlex.join(words)}\n".encode())
             messages.flush()

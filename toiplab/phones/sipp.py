@@ -177,7 +177,7 @@ class Sipp:
     def _argv(self, scenario: Path) -> list[str]:
         quiet = ["-nostdin", "-skip_rlimit", "-i", str(self.address), "-mi", str(self.address)]
         command = ["sipp", "-sf", str(scenario), *quiet]
-        return ["setpriv", "--pdeathsig", "KILL", "--", *self.runner(command)]
+        return self.runner(["setpriv", "--pdeathsig", "KILL", "--", *command])
 
 
 def read_tally(statistics: str, errors: str, answers: str) -> Tally:

@@ -43,8 +43,8 @@ def test_two_phones_hear_each_other(couple):
     other.answer()
     assert one.wait_established() > rung
 
-    assert one.listen(0.4).heard([440, 620]).ratio(620) == 1
-    assert other.listen(0.4).heard([440, 620]).ratio(440) == 1
+    assert one.listen(0.2).heard([440, 620]).ratio(620) == 1
+    assert other.listen(0.2).heard([440, 620]).ratio(440) == 1
 
     one.hang_up()
     other.wait_closed()
@@ -82,7 +82,7 @@ def test_a_silent_phone_is_not_heard(tmp_path, couple):
         one.answer()
         silent.wait_established()
 
-        assert one.listen(0.4).heard([440, 620]).silent
+        assert one.listen(0.2).heard([440, 620]).silent
 
 
 @needs_baresip

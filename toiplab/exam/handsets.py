@@ -49,8 +49,8 @@ class NatPhones:
 
 
 def phones_of(subject: Subject) -> Phones:
-    """Where the subject's phones come from."""
-    return NatPhones.of(subject)
+    """Where the subject's phones come from: the forwards, unless it says otherwise."""
+    return subject.phones or NatPhones.of(subject)
 
 
 def phone_check(row: str, title: str) -> Callable[[Look], Check]:

@@ -15,6 +15,7 @@ from toiplab.lab.secrets import Secrets
 from toiplab.machine.machine import Machine
 from toiplab.machine.waiting import GuestError
 from toiplab.manifest import Manifest
+from toiplab.phones.handset import Phones
 from toiplab.releases import Release
 
 COMMANDS_SECONDS = 120
@@ -59,7 +60,8 @@ class Subject:
     """The appliance under examination, from one boot to the next.
 
     ``hardware`` has the forwards that lead into it; ``logs`` is the folder for what the
-    programs run from outside have to say. What was asked once is remembered, for several
+    programs run from outside have to say, ``phones`` is where the exam's phones come from,
+    through the forwards if it is not given. What was asked once is remembered, for several
     checks look at the same thing, until something is done to the machine.
     """
 
@@ -70,6 +72,7 @@ class Subject:
     manifest: Manifest
     hardware: Hardware
     logs: Path
+    phones: Phones | None = None
     _known: dict[str, Finished] = field(default_factory=dict, init=False, repr=False)
 
     def answers(self, *commands: str) -> tuple[Finished, ...]:

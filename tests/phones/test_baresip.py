@@ -82,7 +82,9 @@ def test_a_silent_phone_is_not_heard(tmp_path, couple):
         one.answer()
         silent.wait_established()
 
-        assert one.listen(0.2).heard([440, 620]).silent
+        heard = one.listen(0.2).heard([440, 620])
+        assert heard.silent
+        assert heard.seconds == 0.2
 
 
 @needs_baresip

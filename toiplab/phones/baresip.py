@@ -118,7 +118,7 @@ class Baresip:
         self.log = self.folder / f"{account.number}.log"
         self._runner = runner
         self._begun = 0  # events before that belong to earlier calls
-        self._kept: frozenset[Path] = frozenset()  # recordings of earlier calls
+        self._calls = 0
         self._ended = ExitStack()
 
     @property
@@ -130,7 +130,7 @@ class Baresip:
         host.require("baresip", "setpriv")
         self._recordings = self.folder / self.number
         self._recordings.mkdir(parents=True, exist_ok=True)
-        for old in self._recordings.glob("dump-*.wav"):
+        for old in self._recordings.glob("*dump-*.wav"):
             old.unlink()
         with ExitStack() as undo:
             self._start(undo)
@@ -225,7 +225,7 @@ class Baresip:
         return Recording.join(
             Recording.read(path)
             for path in sorted(self._recordings.glob("dump-*-dec.wav"))
-            if path not in self._kept and path.stat().st_size > WAV_HEADER
+            if path.stat().st_size > WAV_HEADER
         )
 
     def _start(self, undo: ExitStack) -> None:
@@ -302,9 +302,15 @@ class Baresip:
             self._process.wait()
 
     def _begin(self, event: int) -> None:
-        """What was told before that event, and recorded till now, belongs to earlier calls."""
+        """What was told before that event, and recorded till now, belongs to earlier calls.
+
+        Their recordings get a number before their names: baresip's own tell the second, in
+        which a second call may begin.
+        """
         self._begun = event
-        self._kept = frozenset(self._recordings.glob("dump-*.wav"))
+        self._calls += 1
+        for recording in self._recordings.glob("dump-*.wav"):
+            recording.rename(recording.with_name(f"{self._calls - 1}-{recording.name}"))
 
     def _wait(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import contextmanager
 
 import pytest
 
@@ -43,19 +44,25 @@ def test_the_appliance(subject, check):
     print(result.told)
 
 
-def test_a_silent_phone_fails_the_conversation(subject, monkeypatch):
-    speaking = NatPhones.phone
+class SilentPhones:
+    """Phones that should speak, and do not."""
 
-    def silent(phones, number, *, tone, message_light=False):
-        phone = speaking(phones, number, tone=0)
-        phone.tone = tone
-        return phone
+    def __init__(self, phones):
+        self.phones = phones
 
-    monkeypatch.setattr(NatPhones, "phone", silent)
-    result = run_check(subject, conversations.conversation)
+    @contextmanager
+    def phone(self, number, *, tone, message_light=False):
+        with self.phones.phone(number, tone=0, message_light=message_light) as phone:
+            phone.tone = tone
+            yield phone
+
+
+def test_a_silent_phone_fails_the_conversation(subject):
+    silent = dataclasses.replace(subject, phones=SilentPhones(NatPhones.of(subject)))
+    result = run_check(silent, conversations.conversation)
 
     assert result.outcome is Outcome.FAIL
-    assert "expected to hear 5002" in result.told
+    assert "5001: expected to hear 5002 (620 Hz), heard silence" in result.told
 
 
 def test_a_wrong_secret_fails_the_conversation(subject):
@@ -68,13 +75,64 @@ def test_a_wrong_secret_fails_the_conversation(subject):
     assert result.told == "5001 is not registered: 403 Forbidden"
 
 
-def test_another_ringing_time_fails_its_check_only(subject):
-    plan = "/etc/asterisk/extensions.conf"
-    subject.act(f"sed -i.kept 's/,20,tT/,12,tT/' {plan}; asterisk -rx 'dialplan reload'")
+@pytest.mark.parametrize(
+    ("file", "change", "check", "told"),
+    [
+        pytest.param(
+            "extensions.conf",
+            "s/,20,tT/,12,tT/",
+            conversations.unanswered,
+            "expected to ring for 20 s, rang for 12",
+            id="rings for 12 s",
+        ),
+        pytest.param(
+            "sip.conf",
+            "s/^language=fr/language=en/",
+            conversations.unanswered,
+            "expected the prompt vm-theperson",
+            id="speaks English",
+        ),
+        pytest.param(
+            "extensions.conf",
+            "s/,20,tT/,20/",
+            transfers.blind,
+            "5002 is not rid of its call",
+            id="no transfer options",
+        ),
+        pytest.param(
+            "res_parking.conf",
+            "s/^parkingtime.*/parkingtime => 10/",
+            parking.comes_back,
+            "expected the call back after 45 s, it rang after",
+            id="parks for 10 s",
+        ),
+        pytest.param(
+            "sip.conf",
+            "s/^videosupport=yes/videosupport=no/",
+            scripted.agreed,
+            "video: expected H264, saw nothing",
+            id="no video",
+        ),
+        pytest.param(
+            "sip.conf",
+            "s/^allowguest=no/allowguest=yes/",
+            scripted.refused,
+            "a guest: expected 403 Forbidden",
+            id="lets guests in",
+        ),
+    ],
+)
+def test_a_broken_appliance_fails_the_check(subject, file, change, check, told):
+    subject.act(
+        "cp -a /etc/asterisk /etc/asterisk.kept; "
+        f"sed -i '{change}' /etc/asterisk/{file}; asterisk -rx 'core reload'"
+    )
     try:
-        result = run_check(subject, conversations.unanswered)
+        result = run_check(subject, check)
     finally:
-        subject.act(f"mv {plan}.kept {plan}; asterisk -rx 'dialplan reload'")
+        subject.act(
+            "rm -r /etc/asterisk; mv /etc/asterisk.kept /etc/asterisk; asterisk -rx 'core reload'"
+        )
 
     assert result.outcome is Outcome.FAIL
-    assert "expected to ring for 20 s, rang for 12" in result.told
+    assert told in result.told

@@ -7,7 +7,7 @@
 invoke := .venv/bin/invoke
 
 # $(call options,LAB OVA) gives --lab='…' for each of these that was set on make's command line.
-options = $(foreach name,$(1),$(if $($(name)),--$(call lower,$(name))='$($(name))'))
+options = $(foreach name,$(1),$(if $(filter command,$(firstword $(origin $(name)))),--$(call lower,$(name))='$($(name))'))
 lower = $(shell echo $(1) | tr A-Z a-z)
 
 help: ## Show this list

@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 from invoke.exceptions import Exit
 
-from toiplab import cli
-from toiplab.builders import bootstrap, contract, direct
+from toiplab import cli, host
+from toiplab.builders import contract, direct
 from toiplab.errors import ToipLabError
 from toiplab.host import PROJECT
 from toiplab.progress import Progress
@@ -221,7 +221,7 @@ def test_an_interrupted_build_leaves_nothing(
 @pytest.fixture
 def temporary() -> Iterator[Path]:
     """A TMPDIR that mmdebstrap's namespace may use, as pytest's own folders may not be."""
-    with tempfile.TemporaryDirectory(dir=bootstrap.TEMPORARY, prefix="toip-lab-test-") as folder:
+    with tempfile.TemporaryDirectory(dir=host.TEMPORARY, prefix="toip-lab-test-") as folder:
         Path(folder).chmod(0o1777)
         yield Path(folder)
 
@@ -319,7 +319,7 @@ def test_a_disk_without_room_is_refused_before_anything_is_done(
     build = request_of_checkout.project.build
     assert str(error.value) == (
         f"{build}: 1.0 GiB free, a build needs 4\n"
-        "  free some space there, or set TMPDIR to a folder elsewhere"
+        "  free some space there, or set TMPDIR to a folder that all may write to"
     )
     assert list(build.iterdir()) == []
 

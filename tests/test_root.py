@@ -16,9 +16,9 @@ import pytest
 
 from toiplab import doctor
 from toiplab.builders import root
-from toiplab.builders.bootstrap import TEMPORARY
 from toiplab.builders.root import RootFacts, make_filesystem
 from toiplab.errors import ToipLabError
+from toiplab.host import TEMPORARY
 
 FS_UUID = UUID("12345678-1234-5678-1234-567812345678")
 SIZE = 64 << 20

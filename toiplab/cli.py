@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from uuid import UUID
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -20,7 +21,7 @@ from invoke.exceptions import Exit
 from toiplab import doctor as machine_doctor
 from toiplab import manifest
 from toiplab import render as rendering
-from toiplab.builders import advice, choose_builder, direct
+from toiplab.builders import advice, build, check_builder, direct
 from toiplab.builders.contract import Project, Request
 from toiplab.builders.sources import Chosen, choose, sources_of
 from toiplab.errors import BAD_INPUT, INTERRUPTED, ToipLabError
@@ -65,12 +66,12 @@ def build_ova(
     lab_file: Path, *, release: str, builder: str, mirror: str, progress: Progress
 ) -> None:
     """Build a lab's OVA and say where it is."""
+    check_builder(builder)
+    if release not in ("", "auto"):
+        by_codename(release)
     request = Request.read(lab_file, release=release or None, mirror=mirror or None)
-    if request.release != "auto":
-        by_codename(request.release)
-    choose_builder(builder, progress)
     with progress.step("Build the OVA"):
-        ova = direct.build(request, progress)
+        ova = build(builder, request, progress)
     size = ova.stat().st_size / 1_000_000
     progress.note(f"{ova.relative_to(request.project.top)}  ({size:.0f} MB)")
     progress.note(
@@ -80,7 +81,7 @@ def build_ova(
 
 
 def render(lab_file: Path, *, release: str, progress: Progress) -> None:
-    """Write what a build would use, without the mirror's part, to look at."""
+    """Write what a build would lay on the machine, to look at; a live mirror is looked up."""
     request = Request.read(lab_file, release=release or None)
     wanted = RELEASES[0] if request.release == "auto" else by_codename(request.release)
     archive = wanted.archive
@@ -91,6 +92,7 @@ def render(lab_file: Path, *, release: str, progress: Progress) -> None:
     )
     folder = request.folder / "rendered"
     rendering.write(rendering.render(direct.inputs(request, chosen)), folder)
+    rendering.write_direct(folder, release=wanted, fs_uuid=UUID(int=0))
     progress.note(f"{folder.relative_to(request.project.top)}  ({wanted.title})")
 
 

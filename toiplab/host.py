@@ -11,6 +11,7 @@ import os
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ PACKAGES_FILE = PROJECT / "scripts" / "system-packages.txt"
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"  # mke2fs lives there; a user's PATH lacks it
 LOG_TAIL_LINES = 12
 STOP_GRACE_SECONDS = 15
+TEMPORARY = Path("/var/tmp")  # noqa: S108 -- large, on disk, and open to user namespaces
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,22 @@ def which(program: str) -> Path | None:
         return Path(program) if Path(program).exists() else None
     found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:{SBIN}")
     return Path(found) if found else None
+
+
+def temporary_folder() -> Path:
+    """Where large things are unpacked: TMPDIR if the namespace's root may enter it, else /var/tmp.
+
+    That root is mmdebstrap's: for an ordinary user it is one of the others, to whom the
+    folders of a home are closed.
+    """
+    named = os.environ.get("TMPDIR")
+    if named is None:
+        return TEMPORARY
+    path = Path(named).resolve()
+    if os.geteuid() == 0:
+        return path
+    entered = all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents))
+    return path if entered and path.stat().st_mode & stat.S_IWOTH else TEMPORARY
 
 
 def require(*programs: str) -> None:

@@ -240,6 +240,6 @@ def test_a_machine_of_another_kind_is_refused(
 
 def test_builders_are_named_in_the_message_that_refuses_another() -> None:
     with pytest.raises(ToipLabError) as error:
-        builders.choose_builder("vmware", Progress())
+        builders.check_builder("vmware")
 
     assert str(error.value) == ("builder 'vmware': not in this version\n  builders: auto, direct")

@@ -67,6 +67,24 @@ KEYS = [
         "77: contexts.[key]: '[key]' is not a context name: letters, digits, _ and -",
     ),
 ]
+LATE = [  # what would be found out only in the middle of a build, or on the appliance
+    (
+        "language: fr",
+        "language: es",
+        "64: sip.language: 'es' is not known: 'fr' or 'en'",
+    ),
+    (
+        "codecs: [ulaw]",
+        "codecs: [ulaw, ulaw]",
+        "62: sip.codecs[1]: ulaw is given twice: keep one of them",
+    ),
+    (
+        "password_authentication: true",
+        "password_authentication: false",
+        "36: ssh.password_authentication: without passwords, and without "
+        "administrator.ssh_keys, nobody could log in by ssh: give a key",
+    ),
+]
 SHAPES = [
     ("cdr: csv", "cdr:", f"96: cdr: {EMPTY}"),
     ('"#"', "#", f"93: features.blind_transfer: {EMPTY}"),
@@ -226,7 +244,7 @@ YAML = [
 
 @pytest.mark.parametrize(
     ("old", "new", "line"),
-    [*KEYS, *SHAPES, *VALUES, *SECRETS, *NETWORKS, *NUMBERS, *YAML],
+    [*KEYS, *LATE, *SHAPES, *VALUES, *SECRETS, *NETWORKS, *NUMBERS, *YAML],
 )
 def test_one_mistake_has_one_line_with_its_place_and_its_mend(
     refused: Refused, old: str, new: str, line: str

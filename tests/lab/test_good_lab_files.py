@@ -51,6 +51,7 @@ def test_no_stays_a_word_and_a_leading_zero_stays(loaded: Loaded) -> None:
         ("number: 2002", "number: 0602"),
         ("root_login: prohibit-password", "root_login: no"),
         ("password_authentication: true", "password_authentication: no"),
+        ("ssh_keys: []", "ssh_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA]"),
     )
 
     assert lab.extensions[0].name == "no"

@@ -14,23 +14,36 @@ AUTO = "auto"
 BUILDERS = (direct.NAME,)
 
 
-def choose_builder(name: str, progress: Progress) -> str:
-    """The builder of that name; ``auto`` says which it takes and why.
+def check_builder(name: str) -> None:
+    """Check the name of a builder.
 
     Raises:
         ToipLabError: there is no such builder.
     """
-    if name == AUTO:
-        progress.note(f"builder: {direct.NAME}, which needs no hypervisor and no root")
-        return direct.NAME
-    if name not in BUILDERS:
+    if name not in (AUTO, *BUILDERS):
         raise ToipLabError(
             f"builder {name!r}: not in this version", hint=f"builders: auto, {', '.join(BUILDERS)}"
         )
-    return name
 
 
-def ensure_ova(lab_file: Path, *, project: Project | None = None, release: str = AUTO) -> Path:
+def build(name: str, request: Request, progress: Progress) -> Path:
+    """Build by the builder of that name; ``auto`` says which it takes and why.
+
+    Raises:
+        ToipLabError: there is no such builder, or the build cannot be done.
+    """
+    check_builder(name)
+    if name == AUTO:
+        progress.note(
+            f"builder: {direct.NAME}, which needs no hypervisor and no root; "
+            "those by Packer (qemu, virtualbox) are not in this version"
+        )
+    return direct.build(request, progress)
+
+
+def ensure_ova(
+    lab_file: Path, *, project: Project | None = None, release: str | None = None
+) -> Path:
     """An OVA of the lab file as it and this checkout are now: a fresh one, else built.
 
     Raises:
@@ -42,6 +55,6 @@ def ensure_ova(lab_file: Path, *, project: Project | None = None, release: str =
             kept = manifest.read(ova)
         except ToipLabError:
             continue
-        if kept.inputs_sha256 == request.digest() and release in (AUTO, kept.release):
+        if kept.inputs_sha256 == request.digest() and request.release in (AUTO, kept.release):
             return ova
     return direct.build(request, Progress())

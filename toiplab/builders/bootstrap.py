@@ -12,7 +12,6 @@ import os
 import re
 import shlex
 import shutil
-import stat
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -35,7 +34,6 @@ PREFERENCES = PurePosixPath("etc/apt/preferences.d/toip-lab-build")
 STATUS = PurePosixPath("var/lib/dpkg/status")
 SKELETON = "skeleton.tar"
 ANSWERS = PurePosixPath("tmp/debconf-answers")  # mmdebstrap empties /tmp at the end
-TEMPORARY = "/var/tmp"  # noqa: S108 -- large, on disk, and open to the user namespace
 INSTALLED = re.compile(r"^(Package|Status|Version): (.*)$", re.MULTILINE)
 SHOWN_DIFFERENCES = 6
 
@@ -78,7 +76,7 @@ def make_root(
             cwd=Path("/"),  # mmdebstrap's namespace must be able to enter it
             env={
                 "SOURCE_DATE_EPOCH": str(package_set.epoch),
-                "TMPDIR": _temporary(),
+                "TMPDIR": str(host.temporary_folder()),
                 "DEBIAN_FRONTEND": "noninteractive",
             },
             check=False,
@@ -192,7 +190,7 @@ def _failure(status: int, log: Path) -> ToipLabError:
     if "No space left on device" in said:
         return ToipLabError(
             f"mmdebstrap: the disk is full\n  log: {log}",
-            hint=f"free some space in {log.parent} and in {_temporary()}",
+            hint=f"free some space in {log.parent} and in {host.temporary_folder()}",
         )
     hint = (
         "as an ordinary user this needs user namespaces: /etc/subuid and /etc/subgid with an "
@@ -204,14 +202,3 @@ def _failure(status: int, log: Path) -> ToipLabError:
         + f"\n  log: {log}",
         hint=hint if os.geteuid() != 0 else "",
     )
-
-
-def _temporary() -> str:
-    """Where mmdebstrap's root may grow: the user's TMPDIR if the namespace may use it."""
-    named = os.environ.get("TMPDIR")
-    if named is None:
-        return TEMPORARY
-    path = Path(named).resolve()
-    entered = all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents))
-    open_to_all = entered and path.stat().st_mode & stat.S_IWOTH
-    return named if os.geteuid() == 0 or open_to_all else TEMPORARY

@@ -43,9 +43,9 @@ def pack(built: Built, raw: Path, progress: Progress) -> Path:
             product=ovf.Product(name="toip-lab", version=__version__),
             annotation=f"{lab.title} ({release.title}, Asterisk {release.asterisk})",
         )
-        # A former manifest must not speak for the new file, whatever happens in between.
-        manifest.path_for(target).unlink(missing_ok=True)
         ova.write(target, descriptor=descriptor, disk=compressed)
+        # The former manifest does not speak for the new file.
+        manifest.path_for(target).unlink(missing_ok=True)
         compressed.unlink()
     listing = "".join(f"{p.name} {p.version}\n" for p in built.package_set.packages)
     files.write(target.with_suffix(".packages.txt"), listing.encode())

@@ -19,7 +19,6 @@ from typing import IO
 from uuid import UUID
 
 from toiplab import host
-from toiplab.builders.bootstrap import TEMPORARY
 from toiplab.errors import ToipLabError
 
 SCRIPTS = host.PROJECT / "scripts"
@@ -101,8 +100,7 @@ def _workspace() -> Iterator[Path]:
     For real root that is itself; for an ordinary user it is one of the others, who may add
     files but not touch the script.
     """
-    place = os.environ.get("TMPDIR", TEMPORARY)
-    folder = Path(tempfile.mkdtemp(prefix="toip-lab-root-", dir=place))
+    folder = Path(tempfile.mkdtemp(prefix="toip-lab-root-", dir=host.temporary_folder()))
     if os.geteuid() != 0:
         folder.chmod(0o1777)
     try:

@@ -79,6 +79,13 @@ def choose(
     Raises:
         ToipLabError: no such release, a malformed mirror, or nothing can be reached.
     """
+    with progress.step("Look for the packages"):
+        return _choose(name, progress, mirror, releases)
+
+
+def _choose(
+    name: str, progress: Progress, mirror: str | None, releases: Sequence[Release]
+) -> Chosen:
     wanted = list(releases) if name == AUTO else [_named(name, releases)]
     own = _mirror(mirror) if mirror is not None else None
     reasons: list[str] = []
@@ -171,6 +178,11 @@ def _mirror(url: str) -> Archive:
     main = re.sub(r"^file:", "copy:", url.rstrip("/"))  # so that apt keeps files in its cache
     if urlsplit(main).scheme not in SCHEMES or not main.endswith("/debian"):
         raise ToipLabError(f"mirror {url!r}: not the address of a mirror", hint=MIRROR_HINT)
+    if urlsplit(main).username is not None:
+        raise ToipLabError(
+            "mirror: its address holds an account, which would be written into the appliance",
+            hint="put the account into /etc/apt/auth.conf.d, see apt_auth.conf(5)",
+        )
     return Archive(main=main, security=f"{main}-security")
 
 

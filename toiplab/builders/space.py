@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
-from toiplab.builders.bootstrap import TEMPORARY
 from toiplab.builders.contract import Request
 from toiplab.builders.indexes import Package
 from toiplab.doctor import DISK_NEEDED
 from toiplab.errors import ToipLabError
+from toiplab.host import temporary_folder
 
 GIB = 1 << 30
 COPIES = 3  # the system as a tar, as a tree and as a file system, at one time
@@ -29,12 +27,12 @@ def check_host(request: Request, needed: int = DISK_NEEDED) -> None:
         ToipLabError: less than ``needed`` bytes are free.
     """
     request.project.build.mkdir(parents=True, exist_ok=True)
-    for place in (request.project.build, Path(os.environ.get("TMPDIR", TEMPORARY))):
+    for place in (request.project.build, temporary_folder()):
         free = shutil.disk_usage(place).free
         if free < needed:
             raise ToipLabError(
                 f"{place}: {free / GIB:.1f} GiB free, a build needs {_whole(needed)}",
-                hint="free some space there, or set TMPDIR to a folder elsewhere",
+                hint="free some space there, or set TMPDIR to a folder that all may write to",
             )
 
 

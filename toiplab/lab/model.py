@@ -27,7 +27,6 @@ from toiplab.lab.types import (
     Hostname,
     Keyboard,
     LabName,
-    Language,
     Locale,
     Login,
     NetworkName,
@@ -195,9 +194,17 @@ class Sip(Part):
 
     codecs: Annotated[tuple[AudioCodec, ...], Field(min_length=1)] = ("ulaw",)
     video_codecs: tuple[VideoCodec, ...] = ("h264",)
-    language: Language = "fr"
+    language: Literal["fr", "en"] = "fr"
     dtmf_mode: Literal["rfc2833", "info", "inband", "auto"] = "rfc2833"
     send_rpid: Literal["pai", "rpid", "no"] = "pai"
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        for key, codecs in (("codecs", self.codecs), ("video_codecs", self.video_codecs)):
+            for index, codec in enumerate(codecs):
+                if codec in codecs[:index]:
+                    raise ValueError(f"{key}[{index}]: {codec} is given twice: keep one of them")
+        return self
 
 
 class Extension(Part):
@@ -259,6 +266,15 @@ class Lab(Part):
     parking: Parking = Parking()
     features: Features = Features()
     cdr: Literal["csv", "mysql"] = "csv"
+
+    @model_validator(mode="after")
+    def _enterable(self) -> Self:
+        if not (self.ssh.password_authentication or self.administrator.ssh_keys):
+            raise ValueError(
+                "ssh.password_authentication: without passwords, and without "
+                "administrator.ssh_keys, nobody could log in by ssh: give a key"
+            )
+        return self
 
     @property
     def nat_interface(self) -> str:

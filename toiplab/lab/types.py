@@ -18,6 +18,14 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 MAX_PORT = 65535
+# Of glibc's locales and xkb's layouts, those that a class of this course may want; a
+# wrong one would be found out late in a build, or not at all.
+LOCALES = (
+    *("ar_DZ", "ar_EG", "ar_MA", "ar_SA", "ar_TN", "de_AT", "de_CH", "de_DE", "en_AU", "en_CA"),
+    *("en_GB", "en_IE", "en_US", "en_ZA", "es_ES", "es_MX", "fr_BE", "fr_CA", "fr_CH", "fr_FR"),
+    *("fr_LU", "it_IT", "nl_BE", "nl_NL", "pt_BR", "pt_PT"),
+)
+KEYBOARDS = ("ara", "be", "br", "ca", "ch", "de", "es", "fr", "gb", "it", "latam", "nl", "pt", "us")
 MIN_RTP_PORT = 1024  # Asterisk's res_rtp_asterisk silently takes this for anything lower
 MAX_RTP_PORTS = 1000  # each is a forward of its own in the OVF
 MAX_SLOTS = 1000  # Asterisk makes an extension of each when it starts
@@ -95,9 +103,12 @@ Hostname = Annotated[
         "a host name: small letters, digits and hyphens, 63 at most (RFC 1123)",
     ),
 ]
-Locale = Annotated[str, _text(r"[a-z]{2,3}_[A-Z]{2}\.UTF-8", "a UTF-8 locale such as fr_FR.UTF-8")]
+Locale = Annotated[
+    str,
+    _text(rf"({'|'.join(LOCALES)})\.UTF-8", f"a locale of these: {' '.join(LOCALES)}, and .UTF-8"),
+]
 Keyboard = Annotated[
-    str, _text(r"[a-z]{2,3}", "a keyboard layout of two or three letters, such as fr")
+    str, _text("|".join(KEYBOARDS), f"a keyboard layout of these: {' '.join(KEYBOARDS)}")
 ]
 Timezone = Annotated[
     str,
@@ -139,8 +150,6 @@ SshKey = Annotated[
     ),
 ]
 FeatureKey = Annotated[str, _text(r"[0-9*#]{1,3}", "a feature key: 1 to 3 of 0-9, * and #")]
-Language = Annotated[str, _text(r"[a-z]{2}(_[A-Z]{2})?", "a language of the prompts, such as fr")]
-
 Port = Annotated[int, Field(ge=1, le=MAX_PORT)]
 Seconds = Annotated[int, Field(ge=1, le=86400 * 30)]
 

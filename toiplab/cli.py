@@ -27,6 +27,7 @@ from toiplab.builders.sources import Chosen, choose, sources_of
 from toiplab.errors import BAD_INPUT, INTERRUPTED, ToipLabError
 from toiplab.exam.smoke import newest_ova
 from toiplab.exam.smoke import smoke as examine
+from toiplab.host import PROJECT
 from toiplab.image.ova import Ova, open_ova
 from toiplab.lab.load import load
 from toiplab.machine.accelerator import Choice, KvmMemory
@@ -142,13 +143,14 @@ def accelerator(given: str) -> Choice:
 def administrator(ova: Ova) -> str:
     """The login to name to a person; a general word where the OVA's lab is not at hand."""
     with suppress(ToipLabError):
-        return load(Path(manifest.read(ova.path).lab.file)).administrator.login
+        return load(PROJECT / manifest.read(ova.path).lab.file).administrator.login
     return "user"
 
 
 def lint(context: Context, progress: Progress) -> None:
     """Run the linters; each prints what it finds."""
-    scripts = " ".join(str(path) for path in sorted(Path("scripts").glob("*.sh")))
+    folders = ("scripts", "toiplab")
+    scripts = " ".join(str(p) for folder in folders for p in sorted(Path(folder).rglob("*.sh")))
     for command in (
         "ruff check --quiet .",
         "ruff format --quiet --check .",

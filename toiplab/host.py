@@ -1,7 +1,7 @@
 """Finding and running the host's programs.
 
-Every program the project calls is listed, with its Debian package and what it is
-for, in ``scripts/system-packages.txt``: the set-up script, the doctor and the
+Every program the project calls that a system may lack is listed, with its Debian package
+and what it is for, in ``scripts/system-packages.txt``: the set-up script, the doctor and the
 error messages all read that one list.
 """
 

@@ -6,6 +6,7 @@ packages (apt, mmdebstrap) -> lab layer (provision.sh, mke2fs) -> disk -> VMDK -
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
@@ -133,6 +134,11 @@ def inputs(request: Request, chosen: Chosen) -> render.Inputs:
 
 @contextmanager
 def _scratch(request: Request) -> Iterator[Path]:
-    """A folder for what a build leaves behind on its way, removed however it ends."""
+    """A folder for what a build leaves behind on its way, removed however it ends.
+
+    One that a killed build left is removed now: whoever builds here holds the lock.
+    """
+    for left in request.project.build.glob(".scratch-*"):
+        shutil.rmtree(left)
     with tempfile.TemporaryDirectory(prefix=".scratch-", dir=request.project.build) as folder:
         yield Path(folder)

@@ -73,6 +73,20 @@ def test_another_banner_fails_h2(subject, line, seen):
         )
 
 
+@pytest.mark.parametrize(
+    ("check", "forward"),
+    [(sip.options, "sip"), (sip.register, "sip"), (ssh.banner, "ssh")],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_an_ovf_without_its_forward_is_an_error(check, forward, subject):
+    hardware = dataclasses.replace(subject.hardware, adapters=(NatAdapter(),))
+
+    assert told(check, dataclasses.replace(subject, hardware=hardware)) == (
+        Outcome.ERROR,
+        f"the OVF has no forward named {forward!r}",
+    )
+
+
 def test_a_closed_ssh_forward_fails(subject):
     outcome, message = told(ssh.banner, led_to(subject, "ssh", free_port()))
 

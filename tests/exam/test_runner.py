@@ -30,6 +30,10 @@ def cannot_look(subject):
     raise DeadlineError("the guest did not end this within 60 s")
 
 
+def cannot_read(subject):
+    return str(int("many"))
+
+
 def finds_it_gone(subject):
     raise MachineGoneError("the machine ended")
 
@@ -98,6 +102,19 @@ def test_a_check_that_cannot_look_stops_no_other(progress):
     outcomes = [result.outcome for result in examined(progress, CANNOT, PASSES).results]
 
     assert outcomes == [Outcome.ERROR, Outcome.PASS]
+
+
+def test_what_cannot_be_read_is_an_error(progress):
+    report = examined(progress, Check("D3", "reads a number", cannot_read), PASSES)
+
+    assert [(result.outcome, result.told) for result in report.results] == [
+        (
+            Outcome.ERROR,
+            "what the appliance printed could not be read: ValueError: "
+            "invalid literal for int() with base 10: 'many'",
+        ),
+        (Outcome.PASS, "[as] it should be"),
+    ]
 
 
 @pytest.mark.parametrize("error", [MachineGoneError("ended"), GuestError("no login")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_address
 
@@ -86,7 +87,7 @@ class Socket:
     @property
     def loopback(self) -> bool:
         """Whether only the machine itself can reach it."""
-        address = self.address.strip("[]").partition("%")[0]
+        address = self.address.partition("%")[0].strip("[]")  # [fe80::1]%enp0s3
         return address != "*" and ip_address(address).is_loopback
 
     def __str__(self) -> str:
@@ -155,14 +156,14 @@ def dhcpd_statements(text: str) -> tuple[str, ...]:
 
 
 def dhcpd_subnets(text: str) -> tuple[ServedSubnet, ...]:
-    """The subnet declarations of dhcpd.conf, in order."""
-    return tuple(
-        ServedSubnet(
-            IPv4Network((IPv4Address(network), str(IPv4Address(mask)))),
-            frozenset(" ".join(part.split()) for part in body.split(";") if part.strip()),
-        )
-        for network, mask, body in SUBNET.findall(COMMENT.sub("", text))
-    )
+    """The subnet declarations of dhcpd.conf, in order; what is no network is left out."""
+    found = []
+    for address, mask, body in SUBNET.findall(COMMENT.sub("", text)):
+        with suppress(ValueError):
+            network = IPv4Network((IPv4Address(address), str(IPv4Address(mask))))
+            statements = (" ".join(part.split()) for part in body.split(";") if part.strip())
+            found.append(ServedSubnet(network, frozenset(statements)))
+    return tuple(found)
 
 
 def last_line(output: str) -> str:

@@ -67,6 +67,9 @@ def run_check(subject: Subject, check: Check, part: str = "") -> Result:
         told, outcome = str(failure), Outcome.FAIL
     except ToipLabError as error:
         told, outcome = str(error), Outcome.ERROR
+    except Exception as error:  # a reading that met what no appliance was known to print
+        told = f"what the appliance printed could not be read: {type(error).__name__}: {error}"
+        outcome = Outcome.ERROR
     return Result(part, check, outcome, told, time.monotonic() - started)
 
 

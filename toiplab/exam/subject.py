@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from toiplab.errors import ToipLabError
 from toiplab.hardware import Forward, Hardware
 from toiplab.host import Finished
 from toiplab.lab.model import Lab
@@ -104,5 +105,12 @@ class Subject:
         return self.asterisk(command)[0]
 
     def forward(self, name: str) -> Forward:
-        """The port forward of that name (row V4)."""
-        return next(forward for forward in self.hardware.forwards if forward.name == name)
+        """The port forward of that name (row V4).
+
+        Raises:
+            ToipLabError: there is none.
+        """
+        for forward in self.hardware.forwards:
+            if forward.name == name:
+                return forward
+        raise ToipLabError(f"the OVF has no forward named {name!r}")

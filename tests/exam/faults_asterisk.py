@@ -137,6 +137,21 @@ FAULTS = [
     # A3 to A8
     fault(
         "dialplan show dakar",
+        '= ""]?inconnu',
+        '!= ""]?inconnu',
+        'before that: expected GotoIf($["${HINT(${EXTEN}@dakar)}" = ""]?inconnu), '
+        'saw GotoIf($["${HINT(${EXTEN}@dakar)}" != ""]?inconnu)',
+        "A3 reachable",
+    ),
+    fault(
+        "dialplan show ISI_KM",
+        'GotoIf($["${HINT(${EXTEN}@ISI_KM)}" = ""]?inconnu)',
+        "Goto(inconnu)",
+        "5001 in ISI_KM: before that: expected GotoIf(",
+        "A3 reachable",
+    ),
+    fault(
+        "dialplan show dakar",
         "hint: SIP/2002",
         "hint: SIP/2001",
         "2002 in dakar: hint: expected SIP/2002, saw SIP/2001",

@@ -81,6 +81,11 @@ class Extension:
                 return int(found[1]), found[2] or ""
         return None
 
+    def before_dial(self) -> tuple[str, ...]:
+        """What runs before Dial; every step if it dials no SIP phone."""
+        dials = (index for index, step in enumerate(self.steps) if DIAL.fullmatch(step))
+        return self.steps[: next(dials, None)]
+
     def after_dial(self) -> str:
         """What follows an unanswered Dial."""
         dialled = False

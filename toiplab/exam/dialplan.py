@@ -8,18 +8,25 @@ from toiplab.exam.subject import Subject
 from toiplab.lab.model import Context
 
 PARKED = "parkedcalls"
+# Only phones have a hint: without one, a number of the pattern is nobody's.
+REFUSES_UNKNOWN = 'GotoIf($["${{HINT(${{EXTEN}}@{context})}}" = ""]?inconnu)'
 TRANSFERS = frozenset("tT")  # Dial's options: either side may transfer
 
 
 @check("A3", "every phone can be dialled in its context")
 def reachable(subject: Subject) -> str:
-    """Dial is what its number runs, and its state can be watched."""
+    """Dial is what its number runs, past the refusal of unknown ones; its state can be watched."""
     plans = _plans(subject)
     facts = []
     for name, number in _numbers(subject):
         reached = plans[name].reaches(number)
         facts += [
             Fact(f"{number} in {name}: dials", True, bool(reached and reached.dial)),
+            Fact(
+                f"{number} in {name}: before that",
+                (REFUSES_UNKNOWN.format(context=name),),
+                reached and reached.before_dial(),
+            ),
             Fact(f"{number} in {name}: hint", f"SIP/{number}", plans[name].hint(number)),
         ]
     agree(*facts)

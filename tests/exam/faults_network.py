@@ -101,6 +101,29 @@ FAULTS = [
         "complaints in its journal: expected nothing, saw No subnet declaration for enp0s8",
         "D2 authoritative",
     ),
+    *(
+        fault(
+            "journalctl",
+            "Wrote 0 leases to leases file.",
+            complaint,
+            f"complaints in its journal: expected nothing, saw {complaint}",
+            "D2 authoritative",
+        )
+        for complaint in (
+            "Can't open /etc/dhcp/dhcpd.conf: Permission denied",
+            "No subnet for enp0s8 (192.168.10.1).",
+        )
+    ),
+    *(
+        fault(
+            "journalctl",
+            old,
+            "-- No entries --",
+            "'Server starting service' in its journal: expected yes, saw no",
+            "D2 authoritative",
+        )
+        for old in ("Server starting service.", "")
+    ),
     fault(
         "dhcpd.conf",
         "192.168.100.27;",

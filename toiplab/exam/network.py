@@ -17,10 +17,11 @@ PACKET_SOCKETS = "ss -H -a -0 -p"
 ADDRESSES = "ip -j addr"
 # What dhcpd says when it serves less than it should.
 DHCPD_COMPLAINTS = re.compile(
-    r"not authoritative|no subnet declaration|ignoring requests|not configured to listen|"
-    r"semicolon expected|exiting",
+    r"not authoritative|no subnet (?:declaration|for)|ignoring requests|"
+    r"not configured to listen|can't open|semicolon expected|exiting",
     re.IGNORECASE,
 )
+DHCPD_SERVES = "Server starting service"
 RESTART_SECONDS = 30
 # Programs that ask others from a port of the kernel's choosing, and keep it for the answer:
 # Asterisk's resolver, and systemd-timesyncd where no time server is let through. The
@@ -149,6 +150,7 @@ def authoritative(subject: Subject) -> str:
             "authoritative" in readings.dhcpd_statements(conf.output),
         ),
         Fact("complaints in its journal", [], said),
+        Fact(f"{DHCPD_SERVES!r} in its journal", True, DHCPD_SERVES in journal.output),
     )
     return "authoritative, no complaint"
 

@@ -13,6 +13,7 @@ from toiplab.exam import asterisk, calls, dialplan, network, packages, ssh, syst
 from toiplab.exam.runner import Outcome, run_check
 from toiplab.hardware import NatAdapter
 from toiplab.host import Finished
+from toiplab.manifest import SubstitutionRecord
 
 TABLE = "runuser -u asterisk -- mysql -BNe 'SHOW TABLES' asterisk"
 
@@ -179,6 +180,37 @@ def test_the_sockets_as_debian_10_shows_them(subject, recorded, check):
     result = run_check(dataclasses.replace(subject, guest=guest), check)
 
     assert result.outcome is Outcome.PASS, result.told
+
+
+KERNEL_TAKEN = "5.10.209-1"
+
+
+@pytest.mark.parametrize(
+    ("runs", "outcome"), [(KERNEL_TAKEN, Outcome.PASS), ("5.10.199-1", Outcome.FAIL)]
+)
+def test_a_kernel_in_place_of_one_the_mirror_lacks(subject, guest, runs, outcome):
+    name = f"linux-image-{guest.answers['uname -r'].output.strip()}"
+    kernel = SubstitutionRecord(
+        source="linux-signed-amd64",
+        missing_version="5.10.999-1",
+        missing_files=(),
+        taken_version=KERNEL_TAKEN,
+        binaries=(name,),
+    )
+    packages = tuple(
+        package.model_copy(update={"version": KERNEL_TAKEN, "candidate": "5.10.999-1"})
+        if package.name == name
+        else package
+        for package in subject.manifest.packages
+    )
+    manifest = subject.manifest.model_copy(
+        update={"substitutions": (kernel,), "packages": packages}
+    )
+    guest.answer("uname -v", f"#1 SMP Debian {runs} (2024-01-31)\n")
+
+    result = run_check(dataclasses.replace(subject, manifest=manifest), system.kernel)
+
+    assert result.outcome is outcome, result.told
 
 
 def test_an_ovf_that_describes_the_lab_passes(subject):

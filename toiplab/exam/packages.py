@@ -70,11 +70,8 @@ def up_to_date(subject: Subject) -> str:
     sources, audit = subject.ask(SOURCES, "dpkg --audit")
     there = {package.name: package.version for package in installed(subject).values()}
     substitutions = subject.manifest.substitutions
-    substitutes = {name for substitution in substitutions for name in substitution.binaries}
-    wanted = {
-        package.name: package.version if package.name in substitutes else package.candidate
-        for package in subject.manifest.packages
-    }
+    substitutes = _substitutes(subject)
+    wanted = newest(subject)
     differing = [
         f"{name} {there.get(name, 'absent')} (expected {wanted.get(name, 'none')})"
         for name in sorted(there.keys() | wanted.keys())
@@ -171,6 +168,19 @@ def installed(subject: Subject) -> dict[str, readings.Package]:
     if not listed:
         raise CheckFailedError("dpkg-query lists no package")
     return {package.name: package for package in listed if package.status == readings.INSTALLED}
+
+
+def newest(subject: Subject) -> dict[str, str]:
+    """The version each package must have: its candidate, or what was taken in its place."""
+    substitutes = _substitutes(subject)
+    return {
+        package.name: package.version if package.name in substitutes else package.candidate
+        for package in subject.manifest.packages
+    }
+
+
+def _substitutes(subject: Subject) -> set[str]:
+    return {name for taken in subject.manifest.substitutions for name in taken.binaries}
 
 
 def _rendered(subject: Subject) -> Rendered:

@@ -6,7 +6,7 @@ import base64
 import re
 
 from toiplab.exam import readings
-from toiplab.exam.packages import installed
+from toiplab.exam.packages import installed, newest
 from toiplab.exam.registry import Fact, agree, check, few
 from toiplab.exam.subject import Subject
 from toiplab.hardware import Hardware, InternalAdapter
@@ -93,14 +93,12 @@ def kernel(subject: Subject) -> str:
     )
     name = name.strip()
     mbr = _decoded(record)
-    known = {package.name: package for package in subject.manifest.packages}
-    package = known.get(f"linux-image-{name}")
-    newest = package is not None and package.candidate in build.split()
+    version = newest(subject).get(f"linux-image-{name}")
     kernels = [other for other in installed(subject) if re.match(r"linux-image-\d", other)]
     agree(
         Fact("start of uname -r", subject.release.kernel, name[: len(subject.release.kernel)]),
         Fact("installed kernels", [f"linux-image-{name}"], kernels),
-        Fact("the newest version runs", True, newest),
+        Fact("the newest version runs", True, version in build.split()),
         Fact("GRUB's kernel on the command line", True, "BOOT_IMAGE=" in command_line),
         Fact("root file system on the command line", True, " root=" in command_line),
         Fact("GRUB's code in the MBR", True, GRUB_TEXT in mbr),

@@ -25,6 +25,7 @@ class Registrar:
     unknown: str = "403 Forbidden"
     lets_all_in: bool = False
     contacts: dict[str, str] = field(default_factory=dict)
+    let_in: set[str] = field(default_factory=set)
 
     def __enter__(self):
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -70,6 +71,7 @@ class Registrar:
         second = _md5(f"REGISTER:{given['uri']}")
         if given["response"] != _md5(f"{first}:{NONCE}:{second}") and not self.lets_all_in:
             return "403 Forbidden"
+        self.let_in.add(number)
         contact = re.search(r"^Contact: (.*?)\r?$", request, re.MULTILINE)
         if contact and contact[1] == "*":
             self.contacts.pop(number, None)

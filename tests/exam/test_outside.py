@@ -129,19 +129,63 @@ def test_register_is_let_in_and_taken_back(subject):
     with Registrar(subject.secrets.extensions) as server:
         assert told(sip.register, led_to(subject, "sip", server.port)) == (
             Outcome.PASS,
-            "2001: 200 OK; wrong secret: 403 Forbidden; unknown phone: 403 Forbidden",
+            "2001 2002 5001 5002: 200 OK; wrong secret: 403 Forbidden; "
+            "unknown phone: 403 Forbidden",
         )
         assert server.contacts == {}
+        assert server.let_in == set(subject.secrets.extensions)
+
+
+def with_secrets(subject, **changed):
+    extensions = {**subject.secrets.extensions, **changed}
+    secrets = subject.secrets.model_copy(update={"extensions": extensions})
+    return dataclasses.replace(subject, secrets=secrets)
+
+
+@needs_sipsak
+def test_a_secret_too_long_for_sipsak_is_skipped_and_said_so(subject):
+    examined = with_secrets(subject, **{"2001": "x" * 21})
+    with Registrar(examined.secrets.extensions) as server:
+        assert told(sip.register, led_to(examined, "sip", server.port)) == (
+            Outcome.PASS,
+            "2002 5001 5002: 200 OK; wrong secret: 403 Forbidden; "
+            "unknown phone: 403 Forbidden; secret too long for sipsak: 2001",
+        )
+
+
+def test_no_secret_that_sipsak_takes_is_an_error(subject):
+    examined = with_secrets(subject, **dict.fromkeys(subject.secrets.extensions, "x" * 21))
+
+    assert told(sip.register, led_to(examined, "sip", free_port())) == (
+        Outcome.ERROR,
+        "every secret is longer than the 20 characters sipsak takes\n"
+        "  give a phone of the lab file a shorter secret",
+    )
+
+
+@needs_sipsak
+@pytest.mark.parametrize("number", ["2001", "5002"])
+def test_any_phone_whose_secret_is_refused_fails(number, subject):
+    known = subject.secrets.extensions | {number: "another one"}
+    with Registrar(known) as server:
+        assert told(sip.register, led_to(subject, "sip", server.port)) == (
+            Outcome.FAIL,
+            f"{number} with its secret: expected 200 OK, saw 403 Forbidden",
+        )
+
+
+@needs_sipsak
+def test_nobody_answers_register(subject):
+    assert told(sip.register, led_to(subject, "sip", free_port())) == (
+        Outcome.FAIL,
+        "2001 with its secret: expected 200 OK, saw no answer (sipsak ended with status 3)",
+    )
 
 
 @needs_sipsak
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"secrets": {"2001": "another one"}},
-            "2001 with its secret: expected 200 OK, saw 403 Forbidden",
-        ),
         (
             {"lets_all_in": True},
             "2001 with a wrong secret: expected 403 Forbidden, saw 200 OK; "
@@ -154,7 +198,7 @@ def test_register_is_let_in_and_taken_back(subject):
     ],
 )
 def test_register_answered_otherwise_fails(subject, changes, message):
-    with Registrar(**{"secrets": subject.secrets.extensions, **changes}) as server:
+    with Registrar(subject.secrets.extensions, **changes) as server:
         assert told(sip.register, led_to(subject, "sip", server.port)) == (Outcome.FAIL, message)
 
 

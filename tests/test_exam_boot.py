@@ -16,6 +16,7 @@ from tests.exam.recording import Recorder
 from toiplab.exam.first import FIRST_EXAM
 from toiplab.exam.runner import Outcome, run_check
 from toiplab.exam.smoke import FIRST_BOOT, REBOOT, read_candidate
+from toiplab.exam.ssh import identity
 from toiplab.host import PROJECT
 from toiplab.progress import Progress
 
@@ -38,9 +39,11 @@ def machine(candidate):
 
 @pytest.fixture(scope="module", params=[FIRST_BOOT, REBOOT])
 def subject(request, candidate, machine):
-    if request.param == REBOOT:
-        machine.reboot()
     subject = candidate.subject(machine, LOGS)
+    if request.param == REBOOT:
+        known_as = identity(subject)
+        machine.reboot()
+        subject = dataclasses.replace(subject, known_as=known_as)
     recorder = Recorder(subject.guest)
     yield dataclasses.replace(subject, guest=recorder)
     if os.environ.get("EXAM_RECORD"):

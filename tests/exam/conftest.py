@@ -1,24 +1,34 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 
 import pytest
 
 from tests.exam.recording import RecordedGuest, read
 from toiplab import releases
-from toiplab.exam import readings
+from toiplab.exam import asterisk, packages, readings
 from toiplab.exam.subject import Subject
-from toiplab.host import PROJECT
+from toiplab.host import PROJECT, Finished
 from toiplab.lab.load import load
 from toiplab.lab.secrets import Secrets
 from toiplab.manifest import LabRecord, Manifest, PackageRecord, SubstitutionRecord
+from toiplab.render import Inputs, render
 
 NEWER = "1:16.28.0~dfsg-0+deb11u10"  # Asterisk's candidate, which the mirror lacked
 
 
 @pytest.fixture(scope="session")
-def recorded():
-    return read()
+def recorded(lab, phone_secrets, tmp_path_factory):
+    """The recorded answers, but of an appliance that was built with ``phone_secrets``."""
+    etc = tmp_path_factory.mktemp("asterisk")
+    inputs = Inputs(lab, phone_secrets, releases.BULLSEYE, "", ())
+    for place, content in render(inputs).overlay:
+        if place.parent == packages.ASTERISK:
+            (etc / place.name).write_bytes(content)
+    command = asterisk.SECRETS_DIGEST.replace(str(packages.ASTERISK), str(etc))
+    digest = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    return {**read(), asterisk.SECRETS_DIGEST: Finished(0, digest.stdout)}
 
 
 @pytest.fixture
@@ -44,7 +54,7 @@ def built(recorded):
         taken_version=asterisk.version,
         binaries=binaries,
     )
-    packages = tuple(
+    package_records = tuple(
         PackageRecord(
             name=package.name,
             version=package.version,
@@ -62,7 +72,7 @@ def built(recorded):
         debian="11.11",
         epoch=1700000000,
         substitutions=(substitution,),
-        packages=packages,
+        packages=package_records,
     )
 
 

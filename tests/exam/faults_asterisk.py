@@ -90,6 +90,27 @@ FAULTS = [
         "A2 phones",
     ),
     fault(
+        "%G' /etc/asterisk/sip.conf",
+        "640 asterisk:asterisk",
+        "644 root:root",
+        "/etc/asterisk/sip.conf: expected 640 asterisk:asterisk, saw 644 root:root",
+        "A2 phones",
+    ),
+    fault(
+        "%G' /etc/asterisk/voicemail.conf",
+        "640 asterisk:asterisk",
+        "644 asterisk:asterisk",
+        "/etc/asterisk/voicemail.conf: expected 640 asterisk:asterisk, saw 644 asterisk:asterisk",
+        "A5 pins",
+    ),
+    fault(
+        "sha256sum",
+        "",
+        f"{'0' * 64}  -\n",
+        "secrets and PINs are the lab's: expected yes, saw no",
+        "A5 pins",
+    ),
+    fault(
         "sip show peers",
         "5002 ",
         "6000 ",

@@ -230,6 +230,13 @@ FAULTS = [
         "H2 own_identity",
     ),
     fault(
+        "ssh-keygen -lf",
+        "",
+        "(stdin) is not a public key file.\n",
+        "fingerprint for each host key: expected 2, saw 0",
+        "H2 own_identity",
+    ),
+    fault(
         "cat /etc/machine-id",
         "",
         "uninitialized\n",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
 
 import pytest
+from rich.console import Console
 
 from tests.image.conftest import make_raw_disk
 from toiplab import manifest
 from toiplab.errors import ToipLabError
-from toiplab.exam import smoke
+from toiplab.exam import smoke, ssh
 from toiplab.exam.first import FIRST_EXAM
 from toiplab.exam.runner import Outcome
 from toiplab.host import PROJECT, Finished
@@ -30,6 +32,11 @@ def lab_file(tmp_path):
     shutil.copy(PROJECT / "labs/isi.yml", path)
     secrets.for_lab(load(path), path)
     return path
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), width=80, highlight=False)
 
 
 @pytest.fixture
@@ -146,22 +153,88 @@ def test_a_damaged_disk_stops_the_exam(built_ova, tmp_path):
         smoke.smoke(built_ova, logs=tmp_path / "logs", progress=Progress())
 
 
-class NeverComesBack:
+NO_PROMPT = "the guest did not show a login prompt within 240 s"
+
+
+class NeverComesUp:
+    def boot(self):
+        raise DeadlineError(NO_PROMPT)
+
+    reboot = boot
+
+
+def results_of(examine, subject):
+    results = examine(NeverComesUp(), subject, FIRST_EXAM[:2], Progress())
+    return [(result.part, result.outcome, result.told) for result in results]
+
+
+def test_a_machine_that_does_not_come_up_leaves_errors(subject):
+    assert (
+        results_of(smoke.first_boot, subject)
+        == [("first boot", Outcome.ERROR, f"not looked at: {NO_PROMPT}")] * 2
+    )
+
+
+def test_a_machine_that_does_not_come_up_again_leaves_errors(subject, guest):
+    guest.answers["true"] = Finished(0, "")
+
+    assert (
+        results_of(smoke.after_reboot, subject)
+        == [("after a reboot", Outcome.ERROR, f"not looked at: {NO_PROMPT}")] * 2
+    )
+
+
+class Renewed:
+    """A machine that makes its keys, or its machine-id, anew at every boot."""
+
+    def __init__(self, guest, *turned):
+        self.guest, self.turned = guest, turned
+
     def reboot(self):
-        raise DeadlineError("the guest did not show a login prompt within 240 s")
+        self.guest.turn(*self.turned)
 
 
-class Answers:
-    def act(self, command):
-        return Finished(0, "")
+@pytest.mark.parametrize(
+    ("turned", "message"),
+    [
+        (("ssh-keygen -lf", "SHA256:", "SHA256:x"), "host keys since the boot before: expected "),
+        (
+            ("cat /etc/machine-id", "8c3a", "9c3a"),
+            "machine-id since the boot before: expected 8c3a4cf024324924b7c9ef6feafc3ff4, "
+            "saw 9c3a4cf024324924b7c9ef6feafc3ff4",
+        ),
+        (("hostname", "toip", "toip"), ""),
+    ],
+)
+def test_another_identity_after_the_reboot_is_seen(turned, message, subject, guest):
+    guest.answers["true"] = Finished(0, "")
+
+    (result,) = smoke.after_reboot(
+        Renewed(guest, *turned), subject, (ssh.own_identity,), Progress()
+    )
+
+    assert result.outcome is (Outcome.FAIL if message else Outcome.PASS), result.told
+    assert message in result.told
 
 
-def test_a_machine_that_does_not_come_up_again_leaves_errors():
-    checks = FIRST_EXAM[:2]
+def test_no_results_of_before_outlive_an_exam_that_cannot_begin(tmp_path):
+    (tmp_path / "junit.xml").write_text("all green")
 
-    results = smoke.after_reboot(NeverComesBack(), Answers(), checks, Progress())
+    with pytest.raises(ToipLabError):
+        smoke.smoke(tmp_path / "none.ova", logs=tmp_path, progress=Progress())
 
-    assert [(result.part, result.outcome) for result in results] == [
-        ("after a reboot", Outcome.ERROR)
-    ] * 2
-    assert results[0].told == ("not looked at: the guest did not show a login prompt within 240 s")
+    assert not (tmp_path / "junit.xml").exists()
+
+
+def test_a_machine_that_never_boots_has_its_results_written(
+    built_ova, tmp_path, monkeypatch, console
+):
+    monkeypatch.setattr(smoke.Machine, "boot", NeverComesUp.boot)
+
+    status = smoke.smoke(
+        built_ova, logs=tmp_path, checks=FIRST_EXAM[:2], progress=Progress(console)
+    )
+
+    assert status == 2
+    assert (tmp_path / "junit.xml").read_text().count("<error ") == 4
+    assert "4 checks: 0 passed, 0 failed, 4 could not look" in console.file.getvalue()

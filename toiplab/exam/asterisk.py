@@ -1,6 +1,8 @@
-"""Rows A1, A2, A9 and A10: chan_sip, its phones, the prompts and the modules."""
+"""Rows A1, A2, A5, A9 and A10: chan_sip, its phones, their secrets, the prompts and the modules."""
 
 from __future__ import annotations
+
+import hashlib
 
 from toiplab.exam import asterisk_readings as readings
 from toiplab.exam.readings import checksums
@@ -13,6 +15,15 @@ ENGLISH = "en"
 # What a caller hears of rows A4 to A6: an unknown number, voicemail, a parking slot.
 PROMPTS = ("pbx-invalid", "vm-login", "vm-password", "vm-isunavail", "vm-intro", "digits/7")
 SHIPPED_MODULES = "dpkg -L asterisk-mp3 asterisk-mysql | sed -n 's,.*/,,; /[.]so$/p' | sort"
+SIP_CONF, VOICEMAIL_CONF = "/etc/asterisk/sip.conf", "/etc/asterisk/voicemail.conf"
+# They hold secrets.
+FOR_ASTERISK_ALONE = "640 asterisk:asterisk"
+# No secret may land in the serial log; the phones' make it too long to guess a PIN of four
+# digits from its digest.
+SECRETS_DIGEST = (
+    f"{{ grep -hE '^secret=' {SIP_CONF}; grep -hoE '^[0-9]+ => [0-9]+' {VOICEMAIL_CONF}; }}"
+    " | sha256sum"
+)
 YES_NO = {True: "Yes", False: "No"}
 
 
@@ -56,8 +67,9 @@ def rtp_ports(subject: Subject) -> str:
 
 @check("A2", "the lab's phones, and no other, are peers in their contexts")
 def phones(subject: Subject) -> str:
-    """Every peer as ``sip show peer`` tells."""
+    """Every peer as ``sip show peer`` tells, and who may read their secrets."""
     extensions = subject.lab.extensions
+    readable = subject.ask_one(f"stat -c '%a %U:%G' {SIP_CONF}")
     listed, *shown = subject.asterisk(
         "sip show peers", *(f"sip show peer {extension.number}" for extension in extensions)
     )
@@ -65,7 +77,7 @@ def phones(subject: Subject) -> str:
     contexts = _contexts(subject)
     for extension, text in zip(extensions, shown, strict=True):
         facts += _peer(extension, contexts[extension.number], readings.settings(text))
-    agree(*facts)
+    agree(*facts, Fact(SIP_CONF, FOR_ASTERISK_ALONE, readable.strip()))
     return ", ".join(f"{number} in {context}" for number, context in contexts.items())
 
 
@@ -78,6 +90,22 @@ def _peer(extension: Extension, context: str, peer: dict[str, str]) -> list[Fact
         Fact(f"{number}: callerid", f'"{extension.name}" <{number}>', peer.get("Callerid")),
         Fact(f"{number}: mailbox", f"{number}@{context}", peer.get("Mailbox")),
     ]
+
+
+@check("A5", "the PINs are the lab's, and only Asterisk reads them")
+def pins(subject: Subject) -> str:
+    """By a digest of them together with the phones' secrets, made in the guest and here."""
+    secrets = subject.secrets
+    numbers = [extension.number for extension in subject.lab.extensions]
+    lines = [f"secret={secrets.extensions[number]}\n" for number in numbers]
+    lines += [f"{number} => {secrets.mailboxes[number]}\n" for number in numbers]
+    wanted = hashlib.sha256("".join(lines).encode()).hexdigest()
+    readable, digest = subject.ask(f"stat -c '%a %U:%G' {VOICEMAIL_CONF}", SECRETS_DIGEST)
+    agree(
+        Fact(VOICEMAIL_CONF, FOR_ASTERISK_ALONE, readable.strip()),
+        Fact("secrets and PINs are the lab's", True, digest.split()[:1] == [wanted]),
+    )
+    return f"{len(numbers)} PINs, {FOR_ASTERISK_ALONE}"
 
 
 @check("A9", "the prompts are those of the lab's language")
@@ -141,4 +169,4 @@ def _prompts(output: str) -> dict[str, str]:
     return {path.rpartition(".")[0]: digest for path, digest in checksums(output).items()}
 
 
-CHECKS = (general, rtp_ports, phones, prompts, modules)
+CHECKS = (general, rtp_ports, phones, pins, prompts, modules)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from toiplab.exam import junit
 from toiplab.exam.first import FIRST_EXAM
 from toiplab.exam.registry import Check
 from toiplab.exam.runner import Report, Result, missed, print_summary, run_exam
+from toiplab.exam.ssh import identity
 from toiplab.exam.subject import MachineGuest, Subject
 from toiplab.host import PROJECT
 from toiplab.image.ova import Ova, open_ova
@@ -123,44 +125,55 @@ def smoke(
 ) -> int:
     """Examine an OVA after its first boot and after a reboot.
 
-    Writes ``junit.xml`` beside the logs. Returns the exit status: 0 all passed, 1 a check
-    failed, 2 the exam could not run to its end.
+    Writes ``junit.xml`` beside the logs; one of an exam before does not outlive the call.
+    Returns the exit status: 0 all passed, 1 a check failed, 2 the exam could not run to its
+    end.
 
     Raises:
         ToipLabError: the exam cannot begin.
     """
     progress = progress or Progress()
+    for result in (logs / "junit.xml", logs / "sipsak.log"):
+        result.unlink(missing_ok=True)
     host.require("sipsak", "qemu-system-x86_64", "qemu-img")
     candidate = read_candidate(ova, lab_file)
     with progress.step(f"Verify {ova.name}"):
         candidate.ova.verify()
     logs.mkdir(parents=True, exist_ok=True)
-    (logs / "sipsak.log").unlink(missing_ok=True)
-    results: list[Result] = []
     with candidate.machine(logs, accelerator=accelerator, progress=progress) as machine:
-        with progress.step("Boot"):
-            machine.boot()
         subject = candidate.subject(machine, logs)
-        with progress.step(f"Exam: {FIRST_BOOT}"):
-            results += run_exam(subject, checks, progress, part=FIRST_BOOT)
-        again = candidate.subject(machine, logs)
-        results += after_reboot(machine, again, checks, progress)
-    report = Report(tuple(results))
+        first = first_boot(machine, subject, checks, progress)
+        again = after_reboot(machine, subject, checks, progress)
+    report = Report((*first, *again))
     junit.write(report, logs / "junit.xml")
     print_summary(report, progress)
     progress.note(f"JUnit: {logs / 'junit.xml'}; serial console: {machine.serial_log}")
     return report.status
 
 
+def first_boot(
+    machine: Machine, subject: Subject, checks: Sequence[Check], progress: Progress
+) -> list[Result]:
+    """Boot, and run the checks; what cannot be looked at is an error."""
+    try:
+        with progress.step("Boot"):
+            machine.boot()
+    except GuestError as error:
+        return list(missed(checks, progress, part=FIRST_BOOT, why=str(error)))
+    with progress.step(f"Exam: {FIRST_BOOT}"):
+        return list(run_exam(subject, checks, progress, part=FIRST_BOOT))
+
+
 def after_reboot(
     machine: Machine, subject: Subject, checks: Sequence[Check], progress: Progress
 ) -> list[Result]:
-    """Reboot, and run the checks once more; what cannot be looked at is an error."""
+    """Reboot, and run the checks once more on the machine that must still be the same one."""
     try:
         with progress.step("Reboot"):
             subject.act("true")  # of a machine that has ended, no restart would ever be seen
+            again = dataclasses.replace(subject, known_as=identity(subject))
             machine.reboot()
     except GuestError as error:
         return list(missed(checks, progress, part=REBOOT, why=str(error)))
     with progress.step(f"Exam: {REBOOT}"):
-        return list(run_exam(subject, checks, progress, part=REBOOT))
+        return list(run_exam(again, checks, progress, part=REBOOT))

@@ -8,13 +8,15 @@ from ipaddress import IPv4Address
 
 from toiplab.exam import readings
 from toiplab.exam.registry import CheckFailedError, Fact, agree, check
-from toiplab.exam.subject import Subject
+from toiplab.exam.subject import Identity, Subject
 
 BANNER_SECONDS = 15
 BANNER_BYTES = 255  # RFC 4253, section 4.2
 LOOPBACK = IPv4Address("127.0.0.1")
 # sshd -T tells this one by its old name.
 ROOT_LOGIN = {"prohibit-password": "without-password"}
+FINGERPRINTS = "cat /etc/ssh/ssh_host_*_key.pub | ssh-keygen -lf -"
+FINGERPRINT = re.compile(r"\bSHA256:\S+")
 MACHINE_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -58,29 +60,43 @@ def access(subject: Subject) -> str:
 
 @check("H2", "ssh is active and enabled; keys and machine-id made at the first boot")
 def own_identity(subject: Subject) -> str:
-    """Whatever is newer than the newest file of the image was made on this machine."""
-    active, enabled, keys, shown, ident, made = subject.ask(
+    """Whatever is newer than the newest file of the image was made on this machine.
+
+    At a later boot they must be those of the first, or students would be warned of an
+    impostor each time.
+    """
+    active, enabled, keys, shown, made = subject.ask(
         "systemctl is-active ssh",
         "systemctl is-enabled ssh",
         "stat -c '%Y %n' /etc/ssh/ssh_host_*_key",
         "sshd -T",
-        "cat /etc/machine-id",
         "stat -c %Y /etc/machine-id",
     )
+    now = identity(subject)
+    before = subject.known_as or now
     ages = {path: int(when) for when, path in re.findall(r"^(\d+) (/\S+)$", keys, re.MULTILINE)}
     wanted = readings.directives(shown).get("hostkey", ())
     epoch = subject.manifest.epoch
-    valid = MACHINE_ID.fullmatch(ident.strip()) is not None
+    valid = MACHINE_ID.fullmatch(now.machine_id) is not None
     agree(
         Fact("ssh.service", "active", readings.last_line(active)),
         Fact("at boot", "enabled", readings.last_line(enabled)),
         Fact("host keys sshd wants and lacks", [], [path for path in wanted if path not in ages]),
         Fact("host keys older than the first boot", [], [p for p, t in ages.items() if t <= epoch]),
         Fact("host keys there are", True, bool(ages)),
+        Fact("fingerprint for each host key", len(ages), len(now.host_keys)),
+        Fact("host keys since the boot before", before.host_keys, now.host_keys),
         Fact("machine-id of 32 hexadecimal digits", True, valid),
         Fact("machine-id made at the first boot", True, _when(made) > epoch),
+        Fact("machine-id since the boot before", before.machine_id, now.machine_id),
     )
     return f"active, enabled, {len(ages)} host keys of its own"
+
+
+def identity(subject: Subject) -> Identity:
+    """Who the machine is: its machine-id, and what ssh-keygen(1) says of its host keys."""
+    ident, fingerprints = subject.ask("cat /etc/machine-id", FINGERPRINTS)
+    return Identity(ident.strip(), frozenset(FINGERPRINT.findall(fingerprints)))
 
 
 @check("V4", "ssh answers through its forward")

@@ -57,13 +57,22 @@ class MachineGuest:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """What makes a machine itself: machine-id(5), and its ssh host keys' fingerprints."""
+
+    machine_id: str
+    host_keys: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Subject:
     """The appliance under examination, from one boot to the next.
 
     ``hardware`` has the forwards that lead into it; ``logs`` is the folder for what the
     programs run from outside have to say, ``phones`` is where the exam's phones come from,
-    through the forwards if it is not given. What was asked once is remembered, for several
-    checks look at the same thing, until something is done to the machine.
+    through the forwards if it is not given; ``known_as`` is who the machine was before it
+    restarted, None at its first boot. What was asked once is remembered, for several checks
+    look at the same thing, until something is done to the machine.
     """
 
     guest: Guest
@@ -74,6 +83,7 @@ class Subject:
     hardware: Hardware
     logs: Path
     phones: Phones | None = None
+    known_as: Identity | None = None
     _known: dict[str, Finished] = field(default_factory=dict, init=False, repr=False)
 
     def answers(self, *commands: str) -> tuple[Finished, ...]:

@@ -50,12 +50,16 @@ class Hardware:
     """What a hypervisor must give the appliance (rows V1 to V5).
 
     ``memory`` is in MiB; ``adapters`` are in VirtualBox's order, adapter 1 first.
+    ``boot_order`` has VirtualBox's names of what is booted from; ``empty_drives`` the bus of
+    each optical drive that waits for a disc.
     """
 
     name: str
     memory: int
     cpus: int
     adapters: tuple[Adapter, ...]
+    boot_order: tuple[str, ...] = ("HardDisk", "DVD")
+    empty_drives: tuple[str, ...] = ("IDE",)
 
     @property
     def forwards(self) -> tuple[Forward, ...]:

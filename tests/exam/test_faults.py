@@ -19,7 +19,7 @@ from toiplab.host import Finished
 
 # Those that look from outside have tests of their own, in test_outside.py and
 # test_variants.py.
-OUTSIDE = (system.described, *sip.CHECKS, ssh.banner)
+OUTSIDE = (system.described, system.boot_order, system.dvd_drive, *sip.CHECKS, ssh.banner)
 INSIDE = [check for check in FIRST_EXAM if check not in OUTSIDE]
 
 

@@ -166,7 +166,23 @@ def test_names_are_unique_and_the_rows_of_the_contract_are_there():
     names = Counter(check.name for check in FIRST_EXAM)
     rows = {check.row for check in FIRST_EXAM}
     wanted = {f"I{n}" for n in range(2, 9)} | {f"A{n}" for n in range(1, 11)}
-    wanted |= {"V1", "V4", "V5", "N1", "N2", "N3", "D1", "D2", "D3", "D4", "H1", "H2", "whole"}
+    wanted |= {
+        "V1",
+        "V2",
+        "V3",
+        "V4",
+        "V5",
+        "N1",
+        "N2",
+        "N3",
+        "D1",
+        "D2",
+        "D3",
+        "D4",
+        "H1",
+        "H2",
+        "whole",
+    }
 
     assert [name for name, count in names.items() if count > 1] == []
     assert rows == wanted

@@ -234,6 +234,39 @@ def test_an_ovf_that_describes_another_machine_is_seen(subject, changes, message
     assert message in result.told
 
 
+@pytest.mark.parametrize(
+    ("check", "changes", "outcome", "message"),
+    [
+        (system.boot_order, {}, Outcome.PASS, "HardDisk, DVD"),
+        (
+            system.boot_order,
+            {"boot_order": ("DVD", "HardDisk")},
+            Outcome.FAIL,
+            "boot order: expected HardDisk DVD, saw DVD HardDisk",
+        ),
+        (system.dvd_drive, {}, Outcome.PASS, "an empty drive on IDE"),
+        (
+            system.dvd_drive,
+            {"empty_drives": ()},
+            Outcome.FAIL,
+            "empty DVD drives: expected IDE, saw nothing",
+        ),
+        (
+            system.dvd_drive,
+            {"empty_drives": ("AHCI",)},
+            Outcome.FAIL,
+            "empty DVD drives: expected IDE, saw AHCI",
+        ),
+    ],
+)
+def test_what_the_ovf_boots_from(subject, check, changes, outcome, message):
+    hardware = dataclasses.replace(subject.hardware, **changes)
+
+    result = run_check(dataclasses.replace(subject, hardware=hardware), check)
+
+    assert (result.outcome, result.told) == (outcome, message)
+
+
 def test_a_forward_opened_to_the_whole_network_is_seen(subject):
     nat, internal = subject.hardware.adapters
     opened = tuple(

@@ -94,6 +94,46 @@ def test_what_virtualbox_exports_is_read() -> None:
     assert read.disk.capacity == 64 << 20
 
 
+DRIVE = '<AttachedDevice type="DVD" passthrough="false" port="0" device="0" />'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "order"),
+    [
+        ('device="HardDisk"', 'device="Network"', ("Network", "DVD")),
+        ('device="DVD"', 'device="None"', ("HardDisk",)),
+        ('position="1"', 'position="5"', ("DVD", "HardDisk")),
+        ("Order", "Ordre", ("Floppy", "DVD", "HardDisk")),
+    ],
+)
+def test_the_boot_order_is_read(
+    hardware: Hardware, disk_facts: DiskFacts, old: str, new: str, order: tuple[str, ...]
+) -> None:
+    text = described(hardware, disk_facts)
+    assert old in text
+    read = ovf_reader.read(text.replace(old, new).encode(), source="x")
+    assert read.hardware == replace(hardware, boot_order=order)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "drives"),
+    [
+        (DRIVE, "", ()),
+        (DRIVE, DRIVE * 2, ("IDE", "IDE")),
+        (DRIVE, DRIVE.replace("/>", '><Image uuid="{0}" /></AttachedDevice>'), ()),
+        ('type="PIIX4"', 'type="ICH6"', ("IDE",)),
+        ('type="PIIX4"', 'type="USB"', ("USB",)),
+    ],
+)
+def test_the_empty_drives_are_read(
+    hardware: Hardware, disk_facts: DiskFacts, old: str, new: str, drives: tuple[str, ...]
+) -> None:
+    text = described(hardware, disk_facts)
+    assert old in text
+    read = ovf_reader.read(text.replace(old, new).encode(), source="x")
+    assert read.hardware == replace(hardware, empty_drives=drives)
+
+
 BAD_HARDWARE = [
     (
         {"name": "bell\a"},
@@ -132,6 +172,12 @@ MALFORMED = [
         f"Disk: ovf:capacity='many' is no number from 1 to {1 << 63}",
     ),
     ("vbox:Machine", "vbox:Engine", "VirtualSystem: 0 elements vbox:Machine, there must be one"),
+    (
+        ">Debian_64</vbox:OSType>",
+        ">Windows</vbox:OSType>",
+        "OSType: OSType='Windows', it must be Debian_64",
+    ),
+    ('position="1"', 'position="0"', f"Order: position='0' is no number from 1 to {1 << 63}"),
     ('OSType="Debian_64"', 'OSType="Windows"', "Machine: OSType='Windows', it must be Debian_64"),
     (
         'RAMSize="1024"',

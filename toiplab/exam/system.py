@@ -32,6 +32,22 @@ def described(subject: Subject) -> str:
     return f"{given.name}, {given.memory} MiB, {len(given.forwards)} forwards"
 
 
+@check("V2", "the OVF has the hard disk booted first, then the DVD")
+def boot_order(subject: Subject) -> str:
+    """As VirtualBox will have it."""
+    wanted, given = subject.lab.hardware.boot_order, subject.hardware.boot_order
+    agree(Fact("boot order", wanted, given))
+    return ", ".join(given)
+
+
+@check("V3", "the OVF has an empty DVD drive on the IDE controller")
+def dvd_drive(subject: Subject) -> str:
+    """One drive, and no disc that is not in the OVA."""
+    wanted, given = subject.lab.hardware.empty_drives, subject.hardware.empty_drives
+    agree(Fact("empty DVD drives", wanted, given))
+    return f"an empty drive on {' '.join(given)}"
+
+
 def _forwards(hardware: Hardware) -> set[str]:
     return {
         f"{f.name}:{f.protocol}:{f.host_address}:{f.host_port}:{f.guest_port}"
@@ -132,4 +148,4 @@ def _decoded(text: str) -> bytes:
         return b""
 
 
-CHECKS = (described, running, identity, kernel, asterisk_service)
+CHECKS = (described, boot_order, dvd_drive, running, identity, kernel, asterisk_service)

@@ -30,6 +30,7 @@ UDP_TCP: tuple[Protocol, Protocol] = (
     "udp",
     "tcp",
 )  # VirtualBox's numbers for the protocols: 0 and 1
+BOOT_POSITIONS = 4
 NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 # CIM_ResourceAllocationSettingData.ResourceType
@@ -266,7 +267,8 @@ def _machine(system: ET.Element, hardware: Hardware, disk: DiskFacts, annotation
     _add(cpu, "LongMode", {"enabled": "true"})
     _add(settings, "Memory", {"RAMSize": str(hardware.memory)})
     boot = _add(settings, "Boot")
-    for position, device in enumerate(("HardDisk", "DVD", "None", "None"), start=1):
+    devices = (*hardware.boot_order, *["None"] * (BOOT_POSITIONS - len(hardware.boot_order)))
+    for position, device in enumerate(devices, start=1):
         _add(boot, "Order", {"position": str(position), "device": device})
     _add(settings, "Display", {"controller": "VMSVGA", "VRAMSize": "16"})
     _add(_add(settings, "BIOS"), "IOAPIC", {"enabled": "true"})
@@ -280,7 +282,7 @@ def _machine(system: ET.Element, hardware: Hardware, disk: DiskFacts, annotation
         {"driver": "Null", "enabled": "false", "enabledIn": "false", "enabledOut": "false"},
     )
     _add(settings, "RTC", {"localOrUTC": "UTC"})
-    _storage(machine, disk)
+    _storage(machine, disk, drives=hardware.empty_drives.count("IDE"))
 
 
 def _adapter(network: ET.Element, slot: int, adapter: Adapter) -> None:
@@ -308,11 +310,13 @@ def _forwarding(nat: ET.Element, forward: Forward) -> None:
     )
 
 
-def _storage(machine: ET.Element, disk: DiskFacts) -> None:
+def _storage(machine: ET.Element, disk: DiskFacts, *, drives: int) -> None:
     controllers = _add(machine, "StorageControllers")
     ide = {"name": "IDE", "type": "PIIX4", "PortCount": "2", "Bootable": "true"}
-    drive = {"type": "DVD", "passthrough": "false", "port": "0", "device": "0"}
-    _add(_add(controllers, "StorageController", ide), "AttachedDevice", drive)
+    controller = _add(controllers, "StorageController", ide)
+    for port in range(drives):
+        drive = {"type": "DVD", "passthrough": "false", "port": str(port), "device": "0"}
+        _add(controller, "AttachedDevice", drive)
     sata = {"name": "SATA", "type": "AHCI", "PortCount": "1", "Bootable": "true"}
     attached = _add(
         _add(controllers, "StorageController", sata),

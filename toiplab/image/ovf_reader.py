@@ -6,6 +6,7 @@ a machine that lacks a part of its description would be examined as something it
 
 from __future__ import annotations
 
+import re
 import uuid
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from toiplab.image.ovf import (
 )
 
 PREFIXES = {"ovf": OVF_NAMESPACE, "rasd": RASD_NAMESPACE, "vbox": VBOX_NAMESPACE}
+DEFAULT_BOOT_ORDER = ("Floppy", "DVD", "HardDisk")  # VirtualBox's own, where nothing is said
+IDE_CONTROLLERS = ("PIIX3", "PIIX4", "ICH6")
 PORT_MAX = 65535
 ANY_ADDRESS = IPv4Address(0)  # what VirtualBox means by no address
 
@@ -59,13 +62,15 @@ def read(text: bytes, *, source: str) -> Descriptor:
     system = document.one(root, "ovf:VirtualSystem")
     machine = document.one(system, "vbox:Machine")
     settings = document.one(machine, "ovf:Hardware")
-    _check_os(document, machine)
+    _check_os(document, system, machine)
     _check_disk_attachment(document, machine, disk)
     hardware = Hardware(
         name=document.text(machine, "name"),
         memory=_memory(document, system, settings),
         cpus=_cpus(document, system, settings),
         adapters=_adapters(document, settings),
+        boot_order=_boot_order(document, settings),
+        empty_drives=_empty_drives(document, machine),
     )
     return Descriptor(hardware, disk)
 
@@ -136,11 +141,34 @@ def _disk(document: _Document, root: ET.Element) -> DiskFacts:
     )
 
 
-def _check_os(document: _Document, machine: ET.Element) -> None:
-    # VirtualBox 7 knows Debian's releases apart: Debian10_64, Debian11_64 (row V1).
-    os_type = document.text(machine, "OSType")
-    if not (os_type.startswith("Debian") and os_type.endswith("_64")):
-        raise document.error(machine, f"OSType={os_type!r}, it must be {OS_TYPE}")
+def _check_os(document: _Document, system: ET.Element, machine: ET.Element) -> None:
+    """Row V1: what VirtualBox shows before the import, and what the machine gets."""
+    shown = document.one(system, "ovf:OperatingSystemSection/vbox:OSType")
+    for element, os_type in ((machine, document.text(machine, "OSType")), (shown, shown.text)):
+        # VirtualBox 7 knows Debian's releases apart: Debian10_64, Debian11_64.
+        if not re.fullmatch(r"Debian\d*_64", os_type or ""):
+            raise document.error(element, f"OSType={os_type!r}, it must be {OS_TYPE}")
+
+
+def _boot_order(document: _Document, settings: ET.Element) -> tuple[str, ...]:
+    """What is booted from, first to last (row V2)."""
+    orders = settings.findall("ovf:Boot/ovf:Order", PREFIXES)
+    if not orders:
+        return DEFAULT_BOOT_ORDER
+    orders.sort(key=lambda order: document.number(order, "position", low=1))
+    devices = (document.text(order, "device") for order in orders)
+    return tuple(device for device in devices if device != "None")
+
+
+def _empty_drives(document: _Document, machine: ET.Element) -> tuple[str, ...]:
+    """The bus of each optical drive without a disc (row V3)."""
+    kinds = (
+        document.text(controller, "type")
+        for controller in machine.findall(".//ovf:StorageController", PREFIXES)
+        for drive in controller.findall("ovf:AttachedDevice[@type='DVD']", PREFIXES)
+        if not list(drive)  # a disc would be its child: Image or HostDrive
+    )
+    return tuple("IDE" if kind in IDE_CONTROLLERS else kind for kind in kinds)
 
 
 def _check_disk_attachment(document: _Document, machine: ET.Element, disk: DiskFacts) -> None:

@@ -16,11 +16,11 @@ help: ## Show this list
 setup: ## Install what this machine lacks: system packages, Python environment
 	@scripts/setup.sh
 
-ova: setup ## Build the OVA; options: LAB=labs/isi.yml RELEASE=auto BUILDER=auto
-	@$(invoke) build-ova $(call options,LAB RELEASE BUILDER)
+ova: setup ## Build the OVA; options: LAB=labs/isi.yml RELEASE=auto BUILDER=auto MIRROR=…
+	@$(invoke) build-ova $(call options,LAB RELEASE BUILDER MIRROR)
 
-smoke: setup ## Boot the newest OVA and examine it; option: OVA=dist/….ova
-	@$(invoke) smoke $(call options,OVA)
+smoke: setup ## Boot the newest OVA and examine it; options: OVA=dist/….ova LAB=labs/….yml
+	@$(invoke) smoke $(call options,OVA LAB)
 
 boot: setup ## Boot the newest OVA, with its console here; option: OVA=dist/….ova
 	@$(invoke) boot $(call options,OVA)
@@ -29,7 +29,7 @@ test: setup ## Lint, unit tests, build, boot and exam
 	@$(invoke) test
 
 fast: setup ## The tests that build and boot nothing
-	@.venv/bin/pytest -m "not boot"
+	@.venv/bin/pytest -n 2 -m "not boot"
 
 lint: setup ## ruff, mypy and shellcheck
 	@$(invoke) lint

@@ -95,6 +95,10 @@ def render(lab_file: Path, *, release: str, progress: Progress) -> None:
     rendering.write(rendering.render(direct.inputs(request, chosen)), folder)
     rendering.write_direct(folder, release=wanted, fs_uuid=UUID(int=0))
     progress.note(f"{folder.relative_to(request.project.top)}  ({wanted.title})")
+    if request.release == "auto":
+        progress.note(
+            f"where that is out of reach, a build takes the next: --release {RELEASES[1].codename}"
+        )
 
 
 def boot(given: str, *, accel: Choice, progress: Progress) -> None:

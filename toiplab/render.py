@@ -116,6 +116,7 @@ def _appliance(root: Path, inputs: Inputs) -> jinja2.Environment:
         release=inputs.release,
         sources=inputs.sources,
         sip_port=SIP_PORT,
+        sip_server=inputs.lab.sip_server,
         served=is_served,
         dial_patterns=context_patterns,
     )

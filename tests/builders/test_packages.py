@@ -106,7 +106,7 @@ def test_an_incomplete_security_source_is_taken_from_main(
     )
     assert (
         "pbx 1:16-sec is not whole on the mirror (without pbx-mp3): "
-        "pbx, pbx-modules, pbx-mp3 taken at 1:16-main" in screen.text
+        "pbx, pbx-modules, pbx-mp3 taken at 1:16-main, the newest whole version" in screen.text
     )
 
 

@@ -14,7 +14,7 @@ from toiplab.exam.smoke import read_candidate
 from toiplab.host import PROJECT
 from toiplab.progress import Progress
 
-pytestmark = pytest.mark.boot
+pytestmark = pytest.mark.calls
 
 LOGS = PROJECT / "build/calls"
 CHECKS = (

@@ -32,7 +32,7 @@ def test_a_taken_port_is_named_with_its_holder(taken):
     assert str(caught.value) == (
         f'port already taken: 127.0.0.1:{port}/{protocol} (forward "sip"),'
         f" by {name} (pid {os.getpid()})\n"
-        "  stop what holds the port, or give the forward another host port"
+        "  stop what holds the port, or give another in the lab file (networks.nat) and build"
     )
 
 
@@ -57,7 +57,7 @@ def test_of_many_troubles_a_few_are_shown(taken):
         ports.check_free([Forward(f"f{n}", protocol, LOOPBACK, port, n) for n in range(1, 11)])
     *shown, last = caught.value.message.splitlines()
     assert ['"f1"' in shown[0], '"f3"' in shown[2], len(shown)] == [True, True, 3]
-    assert last == "and 7 forwards more"
+    assert last == "and 7 more forwards"
 
 
 def test_the_same_port_of_the_other_protocol_is_free(taken):

@@ -49,7 +49,8 @@ class Substitution:
         return (
             f"{self.source} {self.missing_version} is not whole on the mirror (without "
             f"{', '.join(name.partition('_')[0] for name in self.missing_files)}): "
-            f"{', '.join(self.binaries)} taken at {self.taken_version}"
+            f"{', '.join(self.binaries)} taken at {self.taken_version}, the newest whole "
+            "version; it works, without the fixes made since"
         )
 
 

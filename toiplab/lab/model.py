@@ -174,6 +174,11 @@ class LabNetwork(Part):
                     f"{place} is no network of addresses, so dhcpd would refuse to start; "
                     f"add one such as {served.router}/{served.subnet.prefixlen} to addresses"
                 )
+            if served.router not in [address.ip for address in self.addresses]:
+                raise ValueError(
+                    f"dhcp[{index}].router: {served.router} is none of addresses: phones ask "
+                    "their router for SIP, so it must be this machine"
+                )
             for address in self.addresses:
                 if address.ip in served.range:
                     raise ValueError(f"{place}: its range holds the server's own {address.ip}")
@@ -285,6 +290,15 @@ class Lab(Part):
     def lab_interface(self) -> str:
         """The guest's name for adapter 2, the lab network."""
         return interface_name(2)
+
+    @property
+    def sip_server(self) -> IPv4Address:
+        """Where the phones of the lab network register: the address DHCP makes their router.
+
+        Asterisk answers from the address of the phone's own network, so they must ask there.
+        """
+        lab = self.networks.lab
+        return lab.dhcp[0].router if lab.dhcp else lab.addresses[0].ip
 
     @property
     def extensions(self) -> tuple[Extension, ...]:

@@ -15,6 +15,8 @@ from toiplab.machine.waiting import DeadlineError, GuestError, MachineGoneError
 
 TAIL_LINES = 15
 READ_BYTES = 65536
+LINE_SECONDS = 5
+LAST_WORDS_SECONDS = 0.5
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\t\n -~\u00a0-\uffff]")
 
 
@@ -83,8 +85,14 @@ class Console:
         if not isinstance(match, re.Match):  # expect() returned, so a pattern matched
             raise TypeError(match)
         if index > 0:
+            self._let_it_finish()
             raise GuestError(f"the guest shows {match[0]!r} in place of {what}; {self.tail()}")
         return Seen(before or "", match)
+
+    def _let_it_finish(self) -> None:
+        """Take the rest of a last line, and what may follow: it explains the end."""
+        self._spawn.expect(["\n", pexpect.EOF, pexpect.TIMEOUT], timeout=LINE_SECONDS)
+        self.rest(LAST_WORDS_SECONDS)
 
     def rest(self, within: float) -> bool:
         """Take what comes for that many seconds, or until QEMU ends; whether it ended."""

@@ -35,6 +35,7 @@ def boot_for_person(machine: Machine, progress: Progress, *, user: str) -> None:
     for line in forward_lines(machine.hardware.forwards, user):
         progress.note(line)
     progress.note("the console is silent until it asks for a login: a minute without KVM")
+    progress.note("what is changed inside is lost at its end; an imported machine keeps it")
     progress.note("Ctrl-A X ends the machine; Ctrl-A Ctrl-A sends a Ctrl-A")
     os.write(sys.stdout.fileno(), machine.console.pending().encode(errors="surrogateescape"))
     attach(machine.console, sys.stdin.fileno(), sys.stdout.fileno())

@@ -25,8 +25,8 @@ def check_free(forwards: Iterable[Forward]) -> None:
     if troubles:
         shown, more = troubles[:SHOWN], len(troubles) - SHOWN
         raise ToipLabError(
-            "\n".join([*shown, f"and {more} forwards more"] if more > 0 else shown),
-            hint="stop what holds the port, or give the forward another host port",
+            "\n".join([*shown, f"and {more} more forwards"] if more > 0 else shown),
+            hint="stop what holds the port, or give another in the lab file (networks.nat) and build",
         )
 
 

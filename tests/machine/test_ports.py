@@ -32,7 +32,7 @@ def test_a_taken_port_is_named_with_its_holder(taken):
     assert str(caught.value) == (
         f'port already taken: 127.0.0.1:{port}/{protocol} (forward "sip"),'
         f" by {name} (pid {os.getpid()})\n"
-        "  stop what holds the port, or give another in the lab file (networks.nat) and build"
+        "  stop what holds it, or give another in the lab file (networks.nat) and build"
     )
 
 

@@ -26,7 +26,7 @@ def check_free(forwards: Iterable[Forward]) -> None:
         shown, more = troubles[:SHOWN], len(troubles) - SHOWN
         raise ToipLabError(
             "\n".join([*shown, f"and {more} more forwards"] if more > 0 else shown),
-            hint="stop what holds the port, or give another in the lab file (networks.nat) and build",
+            hint="stop what holds it, or give another in the lab file (networks.nat) and build",
         )
 
 

@@ -243,3 +243,26 @@ def test_builders_are_named_in_the_message_that_refuses_another() -> None:
         builders.check_builder("vmware")
 
     assert str(error.value) == ("builder 'vmware': not in this version\n  builders: auto, direct")
+
+
+def test_the_ova_of_another_lab_file_is_not_replaced(project: Project, finished: Finished) -> None:
+    ova = finished()
+    other = project.top / "labs" / "mine.yml"
+    shutil.copy(project.top / "labs" / "isi.yml", other)
+
+    contract.check_owner(request_in(project), "10.13")
+    with pytest.raises(ToipLabError) as error:
+        contract.check_owner(Request.read(other, project=project), "10.13")
+
+    assert str(error.value) == (
+        f"{ova}: there already, built from labs/isi.yml\n"
+        f"  give {other} another name (its key name), or remove that OVA"
+    )
+
+
+def test_an_ova_whose_manifest_is_gone_belongs_to_nobody(
+    project: Project, finished: Finished
+) -> None:
+    manifest.path_for(finished()).unlink()
+
+    contract.check_owner(request_in(project), "10.13")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from toiplab import manifest
 from toiplab.errors import ToipLabError
 from toiplab.host import PROJECT
 from toiplab.lab import secrets
@@ -118,6 +119,24 @@ class Request:
 def ova_path(request: Request, version: str) -> Path:
     """The OVA's name says the lab and the Debian that was built."""
     return request.project.dist / f"toip-lab-{request.lab.name}-debian{version}.ova"
+
+
+def check_owner(request: Request, version: str) -> None:
+    """Refuse to replace the OVA of another lab file, whose secrets are others.
+
+    Raises:
+        ToipLabError: the OVA of that name was built from another file.
+    """
+    target = ova_path(request, version)
+    try:
+        owner = manifest.read(target).lab.file
+    except ToipLabError:  # there is none, or nobody can use it
+        return
+    if target.exists() and owner != request.lab_path():
+        raise ToipLabError(
+            f"{target}: there already, built from {owner}",
+            hint=f"give {request.lab_file} another name (its key name), or remove that OVA",
+        )
 
 
 @contextmanager

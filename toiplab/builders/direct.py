@@ -17,7 +17,7 @@ from pathlib import Path
 
 from toiplab import render
 from toiplab.builders import bootstrap, packages, root, sources, space
-from toiplab.builders.contract import Request, check_machine, one_build_at_a_time
+from toiplab.builders.contract import Request, check_machine, check_owner, one_build_at_a_time
 from toiplab.builders.pack import Built, pack
 from toiplab.builders.packages import PackageSet
 from toiplab.builders.sources import Chosen
@@ -68,6 +68,7 @@ def build(request: Request, progress: Progress, *, releases: Sequence[Release] =
             request.release, progress=progress, mirror=request.mirror, releases=releases
         )
         release = chosen.release
+        check_owner(request, release.version)
         rendered = render.render(inputs(request, chosen))
         package_set = packages.resolve(
             chosen,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,11 @@ from toiplab.host import PROJECT
 def ova() -> Path:
     """An OVA of the default lab as this checkout makes it: a fresh one, else built now."""
     return ensure_ova(PROJECT / "labs/isi.yml")
+
+
+def pytest_configure() -> None:
+    """A shell's background job ignores SIGINT, and with it all that the tests interrupt."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -18,8 +18,9 @@ def ova() -> Path:
 
 
 def pytest_configure() -> None:
-    """A shell's background job ignores SIGINT, and with it all that the tests interrupt."""
+    """A shell's background job ignores SIGINT and SIGQUIT, and with it all that tests start."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -86,7 +86,7 @@ def _read(path: Path) -> Secrets | None:
         )
     try:
         return Secrets.model_validate(
-            yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
+            yaml.BaseLoader(path.read_text(encoding="utf-8")).get_single_data()
         )
     except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
         # the parser's own text is left out: it quotes the secrets

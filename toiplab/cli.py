@@ -21,7 +21,7 @@ from invoke.exceptions import Exit
 from toiplab import doctor as machine_doctor
 from toiplab import manifest
 from toiplab import render as rendering
-from toiplab.builders import advice, build, check_builder, direct
+from toiplab.builders import advice, build, check_builder, plan
 from toiplab.builders.contract import Project, Request
 from toiplab.builders.sources import Chosen, choose, sources_of
 from toiplab.errors import BAD_INPUT, INTERRUPTED, ToipLabError
@@ -92,7 +92,7 @@ def render(lab_file: Path, *, release: str, progress: Progress) -> None:
         else choose(wanted.codename, progress=progress)
     )
     folder = request.folder / "rendered"
-    rendering.write(rendering.render(direct.inputs(request, chosen)), folder)
+    rendering.write(rendering.render(plan.inputs(request, chosen)), folder)
     rendering.write_direct(folder, release=wanted, fs_uuid=UUID(int=0))
     progress.note(f"{folder.relative_to(request.project.top)}  ({wanted.title})")
     if request.release == "auto":

@@ -97,9 +97,11 @@ make_venv() {
     local python=$1
     rm -rf "$VENV"
     logged "Making the Python environment in $VENV" "$python" -m venv "$VENV"
-    # Wheels only: no compiler is needed, and no package's own code runs while it is installed.
+    # Wheels only: no compiler is needed, and no package's own code runs while it is installed;
+    # but for two small ones, in Python alone, that are published as source only.
     logged "Installing the Python packages of $LOCK" "$VENV/bin/python" -m pip install \
-        --disable-pip-version-check --no-input --only-binary :all: --require-hashes -r "$LOCK"
+        --disable-pip-version-check --no-input --only-binary :all: \
+        --no-binary python-packer,sh --require-hashes -r "$LOCK"
     stamp >"$STAMP"
 }
 

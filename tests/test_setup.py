@@ -124,6 +124,7 @@ def test_it_says_what_it_will_install_and_then_installs_it(machine: Machine) -> 
         "frob-keyring frob-tools",
         "python3 -m venv .venv",
         "python -m pip install --disable-pip-version-check --no-input --only-binary :all: "
+        "--no-binary python-packer,sh "
         "--require-hashes -r requirements.lock",
     ]
 

@@ -35,6 +35,7 @@ TICK_SECONDS = 1.0
 POLL_SECONDS = 0.2
 CHUNK = 1 << 16
 STOP_SECONDS = 90  # Packer switches the machine off and removes it
+KILL_SECONDS = 10
 QUIET = {"CHECKPOINT_DISABLE": "1", "PACKER_NO_COLOR": "1"}
 INSTALL_HINT = (
     "Debian 12: apt-get install packer; elsewhere: https://developer.hashicorp.com/packer/install"
@@ -245,12 +246,16 @@ class _Output:
 
 
 def _stop(running: sh.RunningCommand) -> None:
-    """Ask Packer to stop as Ctrl-C would; it removes its machine. Kill it if it does not."""
-    deadline = time.monotonic() + STOP_SECONDS
-    with suppress(ProcessLookupError, OSError):
-        running.process.signal(signal.SIGINT)
-    while running.process.is_alive() and time.monotonic() < deadline:
-        select.select([], [], [], POLL_SECONDS)
-    if running.process.is_alive():
-        with suppress(ProcessLookupError, OSError):
-            os.killpg(running.process.pid, signal.SIGKILL)
+    """Ask Packer to stop as Ctrl-C would; it removes its machine. Kill it if it does not.
+
+    As a terminal would, to the whole group: of Packer's two processes of that name the outer
+    one, which is the one started here, does not pass it on.
+    """
+    for number, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
+        deadline = time.monotonic() + seconds
+        with suppress(ProcessLookupError):
+            os.killpg(running.process.pid, number)
+        while time.monotonic() < deadline:
+            if not running.process.is_alive():
+                return
+            select.select([], [], [], POLL_SECONDS)

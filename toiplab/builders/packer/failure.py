@@ -9,6 +9,8 @@ from pathlib import Path
 from toiplab.errors import ToipLabError
 
 SHOWN_LINES = 6
+# What Packer says once more at its end
+SUMMARY = re.compile(r"^(?:==> Some builds|--> |Build '|Build was halted)")
 QEMU_SAID = re.compile(r"Qemu stderr: (?:qemu-system-x86_64: )?(?!warning)(.+)$", re.MULTILINE)
 
 # What Packer, VirtualBox and QEMU say, what that means, and what would mend it; the first
@@ -20,6 +22,11 @@ COMPLAINTS = (
         "VirtualBox has no driver in this kernel, so it can start no machine",
         "as root: modprobe vboxdrv, or /sbin/vboxconfig (Debian: install virtualbox-dkms and "
         "the kernel's headers); or build without VirtualBox: --builder qemu",
+    ),
+    (
+        r"has terminated unexpectedly during startup",
+        "VirtualBox could not start the machine; most often its driver is missing",
+        "VBoxManage --version warns if so; or build without VirtualBox: --builder qemu",
     ),
     (
         r"VERR_(?:VMX|SVM)_IN_(?:VMX_ROOT_MODE|USE)|being used by another hypervisor",
@@ -165,6 +172,7 @@ def no_virtualbox() -> ToipLabError:
 
 
 def _quoted(said: Sequence[str], trouble: Sequence[str]) -> str:
-    lines = [line for text in said for line in text.splitlines()][-SHOWN_LINES:]
+    spoken = (re.sub(r"^==> \S+: ", "", line) for text in said for line in text.splitlines())
+    lines = [line for line in dict.fromkeys(spoken) if not SUMMARY.match(line)][:SHOWN_LINES]
     lines += [f"installer: {line}" for line in trouble[-SHOWN_LINES:]]
     return "".join(f"  | {line}\n" for line in lines)

@@ -163,7 +163,8 @@ class Packer:
         ]
         ended = host.run(argv, env=QUIET, log=log, check=False)
         if ended.status != 0:
-            said = "\n".join(f"  | {line}" for line in host.tail(log).splitlines() if line)
+            lines = (line for line in host.tail(log).splitlines() if line and line[0] != "$")
+            said = "\n".join(f"  | {line}" for line in lines)
             raise ToipLabError(f"packer validate refuses {template.name}\n{said}\n  log: {log}")
 
     def build(

@@ -11,7 +11,7 @@ from toiplab.errors import ToipLabError
 SHOWN_LINES = 6
 # What Packer says once more at its end
 SUMMARY = re.compile(r"^(?:==> Some builds|--> |Build '|Build was halted)")
-QEMU_SAID = re.compile(r"Qemu stderr: (?:qemu-system-x86_64: )?(?!warning)(.+)$", re.MULTILINE)
+QEMU_SAID = re.compile(r"Qemu stderr: (?!\S+: warning)(?:\S+: )?(.+)$", re.MULTILINE)
 
 # What Packer, VirtualBox and QEMU say, what that means, and what would mend it; the first
 # that matches counts. VirtualBox's codes: include/iprt/err.h and include/VBox/err.h.
@@ -173,6 +173,8 @@ def no_virtualbox() -> ToipLabError:
 
 def _quoted(said: Sequence[str], trouble: Sequence[str]) -> str:
     spoken = (re.sub(r"^==> \S+: ", "", line) for text in said for line in text.splitlines())
-    lines = [line for line in dict.fromkeys(spoken) if not SUMMARY.match(line)][:SHOWN_LINES]
+    lines = [line for line in dict.fromkeys(spoken) if line and not SUMMARY.match(line)][
+        :SHOWN_LINES
+    ]
     lines += [f"installer: {line}" for line in trouble[-SHOWN_LINES:]]
     return "".join(f"  | {line}\n" for line in lines)

@@ -54,7 +54,7 @@ def _fetch(wanted: InstallerIso, target: Path, log: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="toip-lab-iso-") as folder:
         config = Path(folder, "apt.conf")
         lines = [*network_options(), f'Acquire::Retries "{RETRIES}";', f'Dir "{folder}/";']
-        lines.append('APT::Sandbox::User "root";')
+        lines += ['APT::Sandbox::User "root";', 'Acquire::Retries::Delay "false";']
         config.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         config.chmod(0o600)  # a proxy's address may carry a password
         ended = host.run(

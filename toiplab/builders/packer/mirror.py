@@ -69,4 +69,5 @@ def _netloc(parts: SplitResult) -> str:
         loopback = ip_address(name).is_loopback
     except ValueError:
         loopback = name == "localhost"
-    return parts.netloc.replace(name, HOST) if loopback else parts.netloc
+    shown = f"[{name}]" if ":" in name else name
+    return parts.netloc.replace(shown, HOST) if loopback else parts.netloc

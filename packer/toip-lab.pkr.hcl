@@ -70,6 +70,8 @@ source "virtualbox-iso" "toip-lab" {
 
   output_directory = var.output
   format           = "ova"
+  # with checksums, and no MAC address that two classes could end up sharing
+  export_opts = ["--options", "manifest,nomacs"]
 
   iso_url                = var.iso
   iso_checksum           = "sha256:${var.iso_sha256}"

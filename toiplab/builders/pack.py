@@ -65,7 +65,7 @@ def adopt(built: Built, exported: Path, progress: Progress) -> Path:
         opened = ova.open_ova(exported)
         opened.verify()
         wanted = built.request.lab.hardware
-        if _sorted(opened.hardware) != _sorted(wanted):
+        if in_one_order(opened.hardware) != in_one_order(wanted):
             raise ToipLabError(
                 f"{exported.name}: the exported machine is not the lab's\n"
                 f"  wanted: {wanted}\n  found: {opened.hardware}"
@@ -77,7 +77,7 @@ def adopt(built: Built, exported: Path, progress: Progress) -> Path:
     return target
 
 
-def _sorted(hardware: Hardware) -> Hardware:
+def in_one_order(hardware: Hardware) -> Hardware:
     """The same machine with its forwards in one order: VirtualBox keeps its own."""
     adapters = (
         NatAdapter(tuple(sorted(adapter.forwards, key=str)))

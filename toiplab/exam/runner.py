@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum, auto
+from pathlib import Path
 
 from rich.markup import escape
 
@@ -19,25 +20,38 @@ CHECK_FAILED = 1
 
 
 class Outcome(StrEnum):
-    """How a check ended; an error means that it could not look."""
+    """How a check ended; an error means that it could not look, a skip that it did not try."""
 
     PASS = auto()
     FAIL = auto()
     ERROR = auto()
+    SKIP = auto()
 
 
-STYLES = {Outcome.PASS: "green", Outcome.FAIL: "red", Outcome.ERROR: "magenta"}
+STYLES = {
+    Outcome.PASS: "green",
+    Outcome.FAIL: "red",
+    Outcome.ERROR: "magenta",
+    Outcome.SKIP: "yellow",
+}
 
 
 @dataclass(frozen=True)
 class Result:
-    """One check's end: ``part`` is the boot it belongs to, ``told`` what it saw or lacked."""
+    """One check's end: ``part`` is the boot it belongs to, ``told`` what it saw or lacked.
+
+    It began at ``began`` (seconds since 1970) and took ``seconds``. ``phones`` has the
+    numbers that took part in it; what they heard is in ``folder``, in a folder for each.
+    """
 
     part: str
     check: Check
     outcome: Outcome
     told: str
     seconds: float
+    began: float = 0.0
+    phones: tuple[str, ...] = ()
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +133,7 @@ def print_summary(report: Report, progress: Progress) -> None:
             progress.note(f"    {line}")
     counts = ", ".join(
         f"{len(report.of(outcome))} {word}"
-        for outcome, word in zip(Outcome, ("passed", "failed", "could not look"), strict=True)
+        for outcome, word in zip(Outcome, ("passed", "failed", "could not look", "skipped"), strict=True)
     )
     progress.note(f"{len(report.results)} checks: {counts}")
 

@@ -103,14 +103,16 @@ def test_a_prompt_that_is_english_in_both_folders_is_not_the_lab_s():
 
 
 def test_pairs_are_of_one_context_the_last_one_first(lab):
-    found = pairs(SimpleNamespace(lab=lab), 2)
+    found = pairs(SimpleNamespace(lab=lab), 4)
 
-    assert [(a.number, b.number) for a, b in found] == [("5001", "5002"), ("2001", "2002")]
+    assert [(a.number, b.number) for a, b in found] == [
+        ("5001", "5002"), ("5003", "5004"), ("2001", "2002"), ("2003", "2004"),
+    ]  # fmt: skip
 
 
 def test_too_few_phones_are_told(lab):
-    with pytest.raises(ToipLabError, match=r"isi: 2 pairs of phones .* this check takes 3"):
-        pairs(SimpleNamespace(lab=lab), 3)
+    with pytest.raises(ToipLabError, match=r"isi: 4 pairs of phones .* this check takes 5"):
+        pairs(SimpleNamespace(lab=lab), 5)
 
 
 def test_a_phone_that_waits_in_vain_fails_the_check():

@@ -21,9 +21,12 @@ WITHOUT_DEFAULT = ("name", "title", "networks", "contexts")
 def test_the_default_lab_file_is_what_the_course_asks_for() -> None:
     lab = load(ISI)
 
-    assert [extension.number for extension in lab.extensions] == ["2001", "2002", "5001", "5002"]
+    assert {name: [each.number for each in it.extensions] for name, it in lab.contexts.items()} == {
+        "dakar": ["2001", "2002", "2003", "2004"],
+        "ISI_KM": ["5001", "5002", "5003", "5004"],
+    }
     assert (lab.nat_interface, lab.lab_interface) == ("enp0s3", "enp0s8")
-    assert len(lab.hardware.forwards) == 2 + 40
+    assert len(lab.hardware.forwards) == 2 + 80
     assert {forward.host_address for forward in lab.hardware.forwards} == {IPv4Address("127.0.0.1")}
 
 

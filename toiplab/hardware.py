@@ -16,8 +16,6 @@ Protocol = Literal["tcp", "udp"]
 # (enp0s3, enp0s8, …) follow from them.
 ADAPTER_SLOTS = (3, 8, 9, 10)
 
-LOOPBACK = IPv4Address("127.0.0.1")
-
 
 @dataclass(frozen=True)
 class Forward:
@@ -28,11 +26,6 @@ class Forward:
     host_address: IPv4Address
     host_port: int
     guest_port: int
-
-    @property
-    def reached_at(self) -> IPv4Address:
-        """Where the host itself finds it: loopback, if it listens on every address."""
-        return LOOPBACK if self.host_address.is_unspecified else self.host_address
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from toiplab import host
 from toiplab.exam.registry import CheckFailedError, Fact, agree, check
 from toiplab.exam.subject import Subject
 from toiplab.lab.model import Ssh
+from toiplab.machine.ports import reached_at
 from toiplab.machine.shell import Account
 from toiplab.machine.ssh import Answer, Login, Server, outcomes
 from toiplab.machine.waiting import GuestError
@@ -67,7 +68,7 @@ def logins(subject: Subject) -> str:
         TemporaryDirectory(prefix="toip-lab-ssh-") as folder,
         lent_key(subject, (admin.user, ROOT), Path(folder)) as key,
     ):
-        server = Server(str(forward.reached_at), forward.host_port, Path(folder) / "known_hosts")
+        server = Server(str(reached_at(forward)), forward.host_port, Path(folder) / "known_hosts")
         trials = (
             Trial(
                 f"{admin.user} with the password",

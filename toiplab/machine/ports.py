@@ -5,13 +5,20 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterable
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from toiplab.errors import ToipLabError
 from toiplab.hardware import Forward, Protocol
 
 SOCKET_TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+LOOPBACK = IPv4Address("127.0.0.1")
 SHOWN = 3  # another machine of this kind holds all forty of them
+
+
+def reached_at(forward: Forward) -> IPv4Address:
+    """Where the host itself finds a forward: loopback, if it listens on every address."""
+    return LOOPBACK if forward.host_address.is_unspecified else forward.host_address
 
 
 def check_free(forwards: Iterable[Forward]) -> None:

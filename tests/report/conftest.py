@@ -126,8 +126,11 @@ def a_call(caller=("192.168.100.18", 5060), told="192.168.100.18"):
 
 @pytest.fixture
 def phones_folder(tmp_path):
+    return a_folder(tmp_path / "calls")
+
+
+def a_folder(folder):
     """What 5001 heard: three seconds of a tone, and a call in which nothing was heard."""
-    folder = tmp_path / "calls"
     (folder / "5001").mkdir(parents=True)
     write_tone(folder / "5001/1-dump-a-dec.wav", 440, 3)
     (folder / "5001/dump-b-dec.wav").write_bytes(b"RIFF")

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from tests.report.conftest import BEGAN
+from tests.report.conftest import BEGAN, a_call, a_folder
 from tests.report.test_boots import told as timeline_text
 from tests.report.test_boots import unit
-from toiplab.errors import ToipLabError
 from toiplab.exam.registry import Check
 from toiplab.exam.runner import Outcome, Report, Result
 from toiplab.report import page, png
@@ -58,11 +58,10 @@ def result(row, title, told="", outcome=Outcome.PASS, part="first boot", **more)
     return Result(part, Check(row, title, look), outcome, told, 1.25, **more)
 
 
-@pytest.fixture
-def exam(tmp_path, call, phones_folder):
-    (tmp_path / "a.ova").write_bytes(bytes(2_000_000))
-    (tmp_path / "junit.xml").write_text("<testsuites/>")
-    screen = tmp_path / "console.png"
+def an_exam(folder):
+    (folder / "a.ova").write_bytes(bytes(2_000_000))
+    (folder / "junit.xml").write_text("<testsuites/>")
+    screen = folder / "console.png"
     screen.write_bytes(png.write(np.zeros((2, 2), np.uint8), [(0, 0, 0)]))
     results = (
         result("V1", "the OVF describes the machine", "1024 MB"),
@@ -79,18 +78,18 @@ def exam(tmp_path, call, phones_folder):
             9.0,
             began=BEGAN + 0.5,
             phones=("5001", "5002"),
-            folder=phones_folder,
+            folder=a_folder(folder / "calls"),
         ),
     )
     return Exam(
-        ova=tmp_path / "a.ova",
+        ova=folder / "a.ova",
         lab="Laboratoire <ISI>",
         release="11.11",
         accelerator="TCG",
         began=BEGAN,
         seconds=125.4,
         report=Report(results),
-        captures=(call.write(tmp_path / "lab.pcap"),),
+        captures=(a_call().write(folder / "lab.pcap"),),
         boots=(
             Boot(
                 "first boot",
@@ -98,18 +97,30 @@ def exam(tmp_path, call, phones_folder):
                 timeline_text(unit("asterisk.service", 20000000, 29500000)),
                 (Mark(29.9, "SIP answers"),),
             ),
-            Boot("after a reboot", tmp_path / "absent.png"),
+            Boot("after a reboot", folder / "absent.png"),
         ),
-        files=(tmp_path / "junit.xml", tmp_path / "absent.log"),
+        files=(folder / "junit.xml", folder / "absent.log"),
         sha256="ab" * 32,
         pins=("70",),
     )
 
 
 @pytest.fixture
-def written(exam, tmp_path):
-    path = tmp_path / "report/index.html"
-    page.write(exam, path)
+def exam(tmp_path):
+    return an_exam(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """A page, written once for the tests that only read it."""
+    folder = tmp_path_factory.mktemp("exam")
+    path = folder / "report/index.html"
+    page.write(an_exam(folder), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def written(path):
     return Reader(path.read_text(encoding="utf-8"))
 
 
@@ -154,10 +165,10 @@ def test_what_is_the_same_after_every_boot_is_said_once(written):
     assert re.search(r"active ✓ first boot 1\.2 s ✓ after a reboot 1\.2 s", written.text)
 
 
-def test_links_lead_to_files_that_are_there_and_to_parts_of_the_page(written, tmp_path):
+def test_links_lead_to_files_that_are_there_and_to_parts_of_the_page(written, path):
     outside = [link for link in written.links if not link.startswith("#")]
     assert "../junit.xml" in outside
-    assert all((tmp_path / "report" / link).resolve().exists() for link in outside)
+    assert all((path.parent / link).resolve().exists() for link in outside)
     assert all(link[1:] in written.ids for link in written.links if link.startswith("#"))
 
 
@@ -180,17 +191,38 @@ def test_boots(written):
     assert sum(load.startswith("data:image/png") for load in written.loads) == 2
 
 
-def test_a_capture_that_cannot_be_read_leaves_the_former_page(exam, written, tmp_path):
-    path = tmp_path / "report/index.html"
-    before = path.read_bytes()
+def test_a_capture_that_cannot_be_read_is_named(exam, tmp_path):
     exam.captures[0].write_bytes(b"nonsense")
-    with pytest.raises(ToipLabError, match="not a capture"):
+    page.write(exam, tmp_path / "index.html")
+    text = Reader((tmp_path / "index.html").read_text(encoding="utf-8")).text
+    assert f"{exam.captures[0]}: not a capture that the report can read" in text
+    assert "No message of these phones is in the captures." in text
+    assert "5001 heard" in text
+
+
+def test_a_page_that_cannot_be_made_leaves_the_former_one(exam, tmp_path):
+    path = tmp_path / "report/index.html"
+    page.write(exam, path)
+    before = path.read_bytes()
+    exam.boots[0].console.unlink()
+    exam.boots[0].console.mkdir()
+    with pytest.raises(IsADirectoryError):
         page.write(exam, path)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["index.html"]
 
 
+def test_what_went_wrong_for_one_reason_is_told_once(exam, tmp_path):
+    why = "not looked at: the machine does not answer"
+    lost = tuple(result(row, f"look at {row}", why, Outcome.ERROR) for row in ("N1", "N2", "N3"))
+    page.write(dataclasses.replace(exam, report=Report(lost)), tmp_path / "index.html")
+    text = Reader((tmp_path / "index.html").read_text(encoding="utf-8")).text
+    first = text.partition("The lab card")[0]
+    assert first.count(why) == 1
+    assert all(f"look at {row}" in first for row in ("N1", "N2", "N3"))
+
+
 def test_an_exam_that_never_began(tmp_path):
-    exam = Exam(tmp_path / "gone.ova", "lab", "11.11", "TCG", BEGAN, 3, Report(()))
+    exam = Exam(tmp_path / "gone.ova", "lab", "11.11", "TCG", BEGAN, 3, Report(()), pins=())
     page.write(exam, tmp_path / "index.html")
     assert "0 of 0 checks passed" in Reader((tmp_path / "index.html").read_text()).text

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from toiplab.report.traffic import SERVER, Arrow, Kind
 
-TIME_WIDTH, COLUMN_WIDTH, MARGIN = 64, 236, 40  # pixels
-HEAD_HEIGHT, ROW_HEIGHT, FOOT_HEIGHT = 54, 30, 16
+TIME_WIDTH, COLUMN_WIDTH, MARGIN = 56, 210, 46  # pixels
+HEAD_HEIGHT, ROW_HEIGHT, FOOT_HEIGHT = 44, 26, 16
 PAUSE_SECONDS, PAUSE_HEIGHT = 1.5, 22
 BAR_OFFSET = 5  # of a bar of sound beside its lifeline
 MOST_PHONES, MOST_ROWS = 8, 160
+MOST_LETTERS = 32  # that an arrow from one column to the next has room for
 SAME_PRESS_SECONDS = 2.0  # keys pressed one after the other share a row
 
 
@@ -38,6 +39,15 @@ class Rung:
     def middle(self) -> float:
         """Where its words are centred."""
         return (self.start + self.end) / 2
+
+    @property
+    def label(self) -> str:
+        """What is written on it: all of it, or as much as there is room for."""
+        times = self.arrow.times if self.arrow.kind is not Kind.SOUND else 1
+        again = f" \N{MULTIPLICATION SIGN}{times}" if times > 1 else ""
+        room = MOST_LETTERS * abs(self.end - self.start) // COLUMN_WIDTH - len(again)
+        label = self.arrow.label
+        return (label if len(label) <= room else f"{label[: room - 1].rstrip()}…") + again
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -91,14 +101,14 @@ def draw(arrows: Iterable[Arrow], began: float, numbers: Sequence[str]) -> Ladde
     before = shown[0].at
     for arrow in shown:
         if arrow.at - before > PAUSE_SECONDS:
-            pauses.append(Pause(y + PAUSE_HEIGHT / 2 - 6, arrow.at - before))
+            pauses.append(Pause(y + (PAUSE_HEIGHT + ROW_HEIGHT) / 2, arrow.at - before))
             y += PAUSE_HEIGHT
         before = arrow.at
         y += ROW_HEIGHT
         rungs.append(Rung(arrow, arrow.at - began, y, x[arrow.source], x[arrow.target]))
     height = y + FOOT_HEIGHT
     return Ladder(
-        width=x[order[-1]] + MARGIN + 16,
+        width=x[order[-1]] + MARGIN,
         height=height,
         lifelines=tuple(Lifeline(name, x[name], name == SERVER) for name in order),
         rungs=tuple(rungs),

@@ -8,15 +8,18 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import jinja2
 
 from toiplab import files
+from toiplab.errors import ToipLabError
 from toiplab.exam.rows import ROWS, Part, Row
 from toiplab.exam.runner import Outcome, Report, Result
 from toiplab.report import boots, ladder, pcap, recordings, timeline
 from toiplab.report.boots import Mark
 from toiplab.report.ladder import Ladder
+from toiplab.report.pcap import Datagram
 from toiplab.report.recordings import Clip
 from toiplab.report.timeline import Chart
 from toiplab.report.traffic import Traffic, without_pins
@@ -59,11 +62,21 @@ class Exam:
     began: float
     seconds: float
     report: Report
+    pins: tuple[str, ...]
     captures: tuple[Path, ...] = ()
     boots: tuple[Boot, ...] = ()
     files: tuple[Path, ...] = ()
     sha256: str = ""
-    pins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Checks that went wrong together: after a machine's end, all others do."""
+
+    outcome: Outcome
+    part: str
+    told: str
+    results: tuple[Result, ...]
 
 
 @dataclass(frozen=True)
@@ -116,8 +129,9 @@ class BootSeen:
 def write(exam: Exam, path: Path) -> None:
     """Write the page, whole or not at all.
 
+    A capture that cannot be read is named on the page: a failed exam needs one most.
+
     Raises:
-        ToipLabError: a capture cannot be read.
         OSError: a picture cannot be read, or the page cannot be written.
     """
     environment = jinja2.Environment(
@@ -129,16 +143,17 @@ def write(exam: Exam, path: Path) -> None:
     )
     environment.filters["data"] = _data
     environment.globals |= {"OUTCOMES": OUTCOMES, "Outcome": Outcome}
-    results = exam.report.results
+    datagrams, unread = _captured(exam)
     text = environment.get_template(PAGE).render(
         exam=exam,
         size=exam.ova.stat().st_size / 1e6 if exam.ova.exists() else 0,
         date=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(exam.began)),
         duration=_duration(exam.seconds),
         counts={outcome: len(exam.report.of(outcome)) for outcome in Outcome},
-        troubles=[*exam.report.of(Outcome.FAIL), *exam.report.of(Outcome.ERROR)],
-        parts=_by_part(results),
-        calls=_calls(exam),
+        troubles=_troubles(exam.report),
+        parts=_by_part(exam.report.results),
+        calls=_calls(exam, Traffic(datagrams)),
+        unread=unread,
         boots=[_boot(boot) for boot in exam.boots],
         links=[(file.name, _link(file, path)) for file in exam.files if file.exists()],
         link=lambda file: _link(file, path),
@@ -167,8 +182,27 @@ def _by_part(results: Iterable[Result]) -> list[tuple[Part, list[RowSeen]]]:
     return [(part, seen) for part, seen in parts if seen]
 
 
-def _calls(exam: Exam) -> list[Call]:
-    traffic = Traffic(datagram for file in exam.captures for datagram in pcap.read(file))
+def _troubles(report: Report) -> list[Trouble]:
+    """What failed, and then what could not be looked at."""
+    together: dict[tuple[Outcome, str, str], list[Result]] = {}
+    for result in (*report.of(Outcome.FAIL), *report.of(Outcome.ERROR)):
+        together.setdefault((result.outcome, result.part, result.told), []).append(result)
+    return [Trouble(*why, tuple(results)) for why, results in together.items()]
+
+
+def _captured(exam: Exam) -> tuple[list[Datagram], list[str]]:
+    """What went over the network, and why some captures do not tell."""
+    datagrams: list[Datagram] = []
+    unread = []
+    for file in exam.captures:
+        try:
+            datagrams += pcap.read(file)
+        except ToipLabError as error:
+            unread.append(error.message)
+    return datagrams, unread
+
+
+def _calls(exam: Exam, traffic: Traffic) -> list[Call]:
     results = [result for result in exam.report.results if result.phones]
     heard = [recordings.find(result.folder, result.phones) for result in results]
     room = recordings.limit([one.recording.seconds for of in heard for one in of])
@@ -195,7 +229,7 @@ def _data(content: bytes | Path, kind: str) -> str:
 
 def _link(file: Path, page: Path) -> str:
     """Where a file is, seen from the page, which may be opened anywhere."""
-    return Path(os.path.relpath(file.resolve(), page.resolve().parent)).as_posix()
+    return quote(Path(os.path.relpath(file.resolve(), page.resolve().parent)).as_posix())
 
 
 def _duration(seconds: float) -> str:

@@ -12,7 +12,7 @@ WINDOW = 256  # samples, 32 ms: 31 Hz for each row of the picture
 MOST_COLUMNS = 900
 COLUMNS_PER_SECOND = 40
 ROWS = WINDOW // 2  # up to 4 kHz, all that a telephone carries
-QUIETEST, LOUDEST = -85.0, -15.0  # decibels of a row below full scale
+QUIETEST, LOUDEST = -70.0, -15.0  # decibels of a row below full scale
 SHADES = 64
 # From silence to full loudness: even steps of lightness, told apart by any eye.
 STOPS = (

@@ -42,6 +42,8 @@ class Chart:
     height: int
     kernel: float
     end: float
+    kernel_words: str
+    userspace_words: str
     bars: tuple[Bar, ...]
     ticks: tuple[Line, ...]
     marks: tuple[Line, ...]
@@ -59,6 +61,8 @@ def draw(timeline: Timeline) -> Chart:
         height=TOP + ROW_HEIGHT * len(timeline.units) + BOTTOM,
         kernel=timeline.userspace * scale,
         end=timeline.end * scale,
+        kernel_words=f"kernel {timeline.userspace:.1f} s",
+        userspace_words=f"userspace {timeline.end - timeline.userspace:.1f} s",
         bars=tuple(
             _bar(unit, TOP + ROW_HEIGHT * place, scale) for place, unit in enumerate(timeline.units)
         ),

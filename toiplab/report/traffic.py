@@ -170,7 +170,7 @@ class Traffic:
     def _heard(self, began: float, ended: float, numbers: frozenset[str]) -> Iterator[Arrow]:
         """The streams of sound, each one arrow, and the keys pressed meanwhile."""
         first = bisect.bisect_left(self._packets, began, key=lambda pair: pair[0].at)
-        streams: dict[tuple[str, str, str, str], list[float]] = {}
+        streams: dict[tuple[tuple[str, str, str, str], Endpoint, Endpoint], list[float]] = {}
         pressed: dict[tuple[str, str, int], float] = {}
         for datagram, packet in self._packets[first:]:
             if datagram.at > ended:
@@ -186,12 +186,12 @@ class Traffic:
                 continue
             seen = not self._video.isdisjoint((datagram.source, datagram.target))
             stream = (*ends, "video" if seen else "sound", name)
-            times = streams.setdefault(stream, [])
+            times = streams.setdefault((stream, datagram.source, datagram.target), [])
             if times and datagram.at - times[-1] > PAUSE_SECONDS:
                 yield _stream(*stream, times)
                 times.clear()
             times.append(datagram.at)
-        for stream, times in streams.items():
+        for (stream, _, _), times in streams.items():
             yield _stream(*stream, times)
 
     def _format(self, datagram: Datagram, payload_type: int) -> str:

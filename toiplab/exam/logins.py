@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -127,7 +127,7 @@ class KeyHolder:
         own = f"-o {self.user} -g $(id -gn {self.user})"
         file = f"{self.folder}/authorized_keys"
         if self.had_file:
-            return f"cp -an {file} {file}.{KEPT} && {{ echo; cat; }} >>{file}"
+            return f"cp -a {file} {file}.{KEPT} && {{ echo; cat; }} >>{file}"
         make = f"install -m 0600 {own} /dev/stdin {file}"
         return make if self.had_folder else f"install -d -m 0700 {own} {self.folder} && {make}"
 
@@ -150,22 +150,28 @@ def lent_key(subject: Subject, users: Sequence[str], folder: Path) -> Iterator[P
     key = folder / "id_ed25519"
     host.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "toip-lab-exam", "-f", key])
     public = key.with_suffix(".pub").read_text(encoding="ascii").strip()
-    holders = [_holder(subject, user) for user in users]
-    with ExitStack() as stack:
-        for holder in holders:
-            stack.callback(_do, subject, holder.take_away)
-            _do(subject, f"echo {shlex.quote(public)} | {{ {holder.add}; }}")
+    holders = _holders(subject, users)
+    try:
+        lent = "; ".join(f"echo {shlex.quote(public)} | {{ {holder.add}; }}" for holder in holders)
+        _do(subject, f"set -e -o pipefail; {lent}")
         yield key
+    finally:
+        taken = "".join(f"{{ {holder.take_away}; }} || failed=1; " for holder in holders)
+        _do(subject, f"{taken}exit ${{failed:-0}}")
 
 
-def _holder(subject: Subject, user: str) -> KeyHolder:
+def _holders(subject: Subject, users: Sequence[str]) -> list[KeyHolder]:
     found = _do(
         subject,
-        f'folder=$(getent passwd {user} | cut -d: -f6)/.ssh; echo "$folder"; '
-        'test -d "$folder"; echo $?; test -e "$folder/authorized_keys"; echo $?',
+        f"for user in {' '.join(users)}; do folder=$(getent passwd $user | cut -d: -f6)/.ssh; "
+        'test -d "$folder"; status=$?; test -e "$folder/authorized_keys"; '
+        'echo "$status $? $folder"; done',
     )
-    folder, no_folder, no_file = found.split("\n")[:3]
-    return KeyHolder(user, shlex.quote(folder), no_folder == "0", no_file == "0")
+    lines = [line.split(" ", 2) for line in found.splitlines()]
+    return [
+        KeyHolder(user, shlex.quote(folder), folder_status == "0", file_status == "0")
+        for user, (folder_status, file_status, folder) in zip(users, lines, strict=True)
+    ]
 
 
 def _do(subject: Subject, command: str) -> str:

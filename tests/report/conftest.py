@@ -64,14 +64,14 @@ class Wire:
                 payload=bytes([event, 10, 0, 160]),
             )
 
-    def write(self, path, *, ahead=0.0):
+    def write(self, path, *, ahead=0.0, snaplen=2048):
         """A capture whose clock is ahead of the host's; the file is as old as its last frame."""
         frames = sorted(self.frames)
         records = b"".join(
             RECORD.pack(*divmod(round((at + ahead) * 1e6), 10**6), len(sent), len(sent)) + sent
             for at, sent in frames
         )
-        path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 2048, 1) + records)
+        path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, snaplen, 1) + records)
         os.utime(path, (frames[-1][0], frames[-1][0]))
         return path
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.report.conftest import BEGAN, SERVER
@@ -34,11 +36,19 @@ def test_a_record_that_was_cut_short_is_left_out(wire, tmp_path):
     assert [d.payload for d in pcap.read(path)] == [b"first"]
 
 
-def test_a_capture_of_qemu_is_put_right_by_the_files_own_time(wire, tmp_path):
+@pytest.mark.parametrize("ahead", [43.7, -0.4])
+def test_a_capture_of_qemu_is_put_right_by_the_files_own_time(wire, tmp_path, ahead):
     wire.send(0, PHONE, SERVER, b"first")
     wire.send(5, PHONE, SERVER, b"last")
-    times = [d.at for d in pcap.read(wire.write(tmp_path / "a.pcap", ahead=43.7))]
-    assert times == pytest.approx([BEGAN, BEGAN + 5], abs=1e-3)
+    path = wire.write(tmp_path / "a.pcap", ahead=ahead, snaplen=pcap.QEMU_SNAPLEN)
+    assert [d.at for d in pcap.read(path)] == pytest.approx([BEGAN, BEGAN + 5], abs=1e-3)
+
+
+def test_our_own_capture_has_the_hosts_clock(wire, tmp_path):
+    wire.send(0, PHONE, SERVER, b"first")
+    path = wire.write(tmp_path / "a.pcap")
+    os.utime(path, (0, 0))
+    assert [d.at for d in pcap.read(path)] == [BEGAN]
 
 
 def test_an_empty_capture(wire, tmp_path):

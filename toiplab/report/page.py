@@ -203,7 +203,11 @@ def _captured(exam: Exam) -> tuple[list[Datagram], list[str]]:
 
 
 def _calls(exam: Exam, traffic: Traffic) -> list[Call]:
-    results = [result for result in exam.report.results if result.phones]
+    results = [
+        result
+        for result in exam.report.results
+        if result.phones and result.outcome is not Outcome.SKIP
+    ]
     heard = [recordings.find(result.folder, result.phones) for result in results]
     room = recordings.limit([one.recording.seconds for of in heard for one in of])
     calls = []

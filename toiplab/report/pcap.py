@@ -21,7 +21,7 @@ ETHERNET_BYTES, UDP_BYTES = 14, 8
 TYPE_AND_VERSION = struct.Struct("!12xHB")
 ETHERTYPE_IPV4, IPV4, UDP = 0x0800, 4, 17
 FRAGMENT_OFFSET = 0x1FFF
-CLOCKS_AGREE_SECONDS = 1.0
+QEMU_SNAPLEN = 65536  # of its filter-dump, unless told otherwise; our own recorder's is less
 
 
 class Endpoint(NamedTuple):
@@ -43,10 +43,10 @@ class Datagram(NamedTuple):
 def read(path: Path) -> list[Datagram]:
     """The datagrams of a capture, by the host's clock, in the order they came.
 
-    QEMU stamps its frames with the time the machine has run, counted from when the capture
-    began (net/dump.c), and so is ahead. A capture is written to whenever a frame comes: the
-    file's own time is the last frame's, and tells how far. A last record that was cut short
-    is left out, and so are fragments (RFC 791) but the first.
+    QEMU's frames are stamped with the second in which the capture began plus all the time
+    that the machine has run (net/dump.c), and so are ahead, or a little behind. Each was
+    written the moment it came: the file's own time is the last one's, and tells how far. A
+    last record that was cut short is left out, and so are fragments (RFC 791) but the first.
 
     Raises:
         ToipLabError: it cannot be read, or is no such capture.
@@ -55,22 +55,17 @@ def read(path: Path) -> list[Datagram]:
         data, written = path.read_bytes(), path.stat().st_mtime
     except OSError as error:
         raise ToipLabError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(data) < FILE_HEADER.size or not _is_ours(data):
+    header = data[: FILE_HEADER.size].ljust(FILE_HEADER.size, bytes(1))
+    magic, *_, snaplen, link = FILE_HEADER.unpack(header)
+    if (magic, link) != (MAGIC, ETHERNET):
         raise ToipLabError(
             f"{path}: not a capture that the report can read",
             hint="a pcap file (not pcapng), little-endian, with microseconds, of Ethernet",
         )
     frames = _frames(data)
-    ahead = frames[-1][0] - written if frames else 0.0
-    if abs(ahead) < CLOCKS_AGREE_SECONDS:
-        ahead = 0.0
+    ahead = frames[-1][0] - written if frames and snaplen == QEMU_SNAPLEN else 0.0
     found = (_datagram(at - ahead, frame) for at, frame in frames)
     return [datagram for datagram in found if datagram is not None]
-
-
-def _is_ours(data: bytes) -> bool:
-    magic, *_, link = FILE_HEADER.unpack_from(data)
-    return bool(magic == MAGIC and link == ETHERNET)
 
 
 def _frames(data: bytes) -> list[tuple[float, bytes]]:

@@ -50,6 +50,11 @@ class Rung:
         return (label if len(label) <= room else f"{label[: room - 1].rstrip()}…") + again
 
     @property
+    def landmark(self) -> bool:
+        """Whether a call begins or ends with it."""
+        return self.arrow.label in ("INVITE", "CANCEL", "BYE")
+
+    @property
     def keys(self) -> tuple[str, ...]:
         """The keys that were pressed."""
         return tuple(self.arrow.label) if self.arrow.kind is Kind.KEY else ()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import bisect
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
 
 from toiplab.report import rtp, sip
@@ -126,15 +127,16 @@ class Traffic:
         self, datagram: Datagram, directory: Directory, numbers: frozenset[str]
     ) -> tuple[str, str] | None:
         """Who sent it to whom, if one of them is a wanted phone and the other the server."""
-        if datagram.target.address in self._servers:
-            number = directory.who(datagram.at, datagram.source)
-            number = number or directory.who(datagram.at, datagram.target)
-            return (number, SERVER) if number in numbers and number else None
-        if datagram.source.address in self._servers:
-            number = directory.who(datagram.at, datagram.target)
-            number = number or directory.who(datagram.at, datagram.source)
-            return (SERVER, number) if number in numbers and number else None
-        return None
+        answers = datagram.source.address in self._servers
+        if not answers and datagram.target.address not in self._servers:
+            return None
+        phone, server = datagram.source, datagram.target
+        if answers:
+            phone, server = server, phone
+        number = directory.who(datagram.at, phone) or directory.who(datagram.at, server)
+        if number is None or number not in numbers:
+            return None
+        return (SERVER, number) if answers else (number, SERVER)
 
     def _sent(self, began: float, ended: float, numbers: frozenset[str]) -> Iterator[Arrow]:
         """The messages, each once however often it was sent."""
@@ -179,10 +181,11 @@ class Traffic:
                 continue
             name = self._format(datagram, packet.type)
             if name == rtp.KEY_EVENTS:
-                press = (*ends, packet.timestamp)
-                if datagram.at - pressed.get(press, float("-inf")) > KEY_PACKETS_SECONDS:
+                press, key = (*ends, packet.timestamp), rtp.key(packet)
+                last = pressed.get(press, float("-inf"))
+                if key and datagram.at - last > KEY_PACKETS_SECONDS:
                     pressed[press] = datagram.at
-                    yield _instant(datagram.at, ends, rtp.key(packet))
+                    yield Arrow(datagram.at, *ends, Kind.KEY, key, datagram.at)
                 continue
             seen = not self._video.isdisjoint((datagram.source, datagram.target))
             stream = (*ends, "video" if seen else "sound", name)
@@ -208,10 +211,6 @@ def _kind(message: sip.Message) -> Kind:
     return Kind.REFUSAL if message.refuses else Kind.ANSWER
 
 
-def _instant(at: float, ends: tuple[str, str], pressed: str) -> Arrow:
-    return Arrow(at, *ends, Kind.KEY, pressed, at)
-
-
 def _stream(source: str, target: str, what: str, name: str, times: list[float]) -> Arrow:
     seconds = times[-1] - times[0]
     packets = f"{len(times)} packet{'s' if len(times) > 1 else ''}"
@@ -229,22 +228,15 @@ def _stream(source: str, target: str, what: str, name: str, times: list[float]) 
 def without_pins(arrows: Iterable[Arrow], pins: Iterable[str]) -> list[Arrow]:
     """The same, but keys that together are a mailbox's PIN cannot be read."""
     shown = list(arrows)
-    ends = {(arrow.source, arrow.target) for arrow in shown}
-    for way in ends:
-        places = [
+    hidden = [re.compile(re.escape(pin)) for pin in pins if pin]
+    for way in {(arrow.source, arrow.target) for arrow in shown}:
+        keys = [
             place
             for place, arrow in enumerate(shown)
             if arrow.kind is Kind.KEY and (arrow.source, arrow.target) == way
         ]
-        pressed = "".join(shown[place].label or "?" for place in places)
-        for pin in filter(None, pins):
-            at = pressed.find(pin)
-            while at >= 0:
-                for place in places[at : at + len(pin)]:
-                    shown[place] = _hidden(shown[place])
-                at = pressed.find(pin, at + 1)
+        pressed = "".join(shown[place].label for place in keys)
+        for match in (match for pin in hidden for match in pin.finditer(pressed)):
+            for place in keys[slice(*match.span())]:
+                shown[place] = replace(shown[place], label="•")
     return shown
-
-
-def _hidden(arrow: Arrow) -> Arrow:
-    return Arrow(arrow.at, arrow.source, arrow.target, arrow.kind, "•", arrow.until)

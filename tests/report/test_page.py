@@ -13,8 +13,8 @@ from tests.report.test_boots import unit
 from toiplab.exam.registry import Check
 from toiplab.exam.runner import Outcome, Report, Result
 from toiplab.report import page, png
-from toiplab.report.boots import Mark
 from toiplab.report.page import Boot, Exam
+from toiplab.report.timeline import Mark
 
 VOID = {"meta", "img", "br", "input", "rect", "line", "path"}
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from toiplab.report.timeline import Chart, Mark, Span, draw
+
 # Known to systemd 241 and 247, and answered at once: nothing is computed in the guest.
 TIMELINE_COMMAND = (
     "systemctl show --property=UserspaceTimestampMonotonic,FinishTimestampMonotonic; echo; "
@@ -16,61 +18,39 @@ TIMELINE_COMMAND = (
     "'*.service' '*.mount' multi-user.target"
 )
 SLOWEST = 16
-COURSE = ("asterisk.service", "isc-dhcp-server.service", "ssh.service")
+SERVICES = ("asterisk", "isc-dhcp-server", "ssh")  # the course's own
+KERNEL, USERSPACE, COURSE, OTHER = "kernel", "userspace", "course", ""  # looks of bars
 LAST_TARGET = "multi-user.target"
 MICROSECONDS = 1e6
 
 
 @dataclass(frozen=True)
-class Unit:
-    """A unit that started: when it began to, and when it had (seconds since the kernel)."""
-
-    name: str
-    began: float
-    active: float
-    course: bool
-
-    @property
-    def seconds(self) -> float:
-        """How long it took."""
-        return self.active - self.began
-
-
-@dataclass(frozen=True)
-class Mark:
-    """Something that happened once, in seconds since the kernel began."""
-
-    seconds: float
-    what: str
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """A boot: its kernel's share, its slowest units in the order they began, and its marks.
+class Boot:
+    """A boot, in seconds since the kernel began: its slowest units as they began, and marks.
 
     ``finished`` is 0 if systemd had not finished when it was asked.
     """
 
     userspace: float
     finished: float
-    units: tuple[Unit, ...]
+    units: tuple[Span, ...]
     marks: tuple[Mark, ...]
 
-    @property
-    def end(self) -> float:
-        """The last moment of all."""
-        return max(
-            self.finished,
-            self.userspace,
-            *(unit.active for unit in self.units),
-            *(mark.seconds for mark in self.marks),
+    def chart(self) -> Chart:
+        """Its picture."""
+        moments = (mark.seconds for mark in self.marks)
+        end = max((self.finished, *moments, *(unit.ended for unit in self.units)))
+        phases = (
+            Span("kernel", 0.0, self.userspace, KERNEL),
+            Span("userspace", self.userspace, max(end, self.userspace), USERSPACE),
         )
+        return draw(phases, self.units, self.marks)
 
 
-def read(text: str, marks: tuple[Mark, ...] = ()) -> Timeline | None:
+def read(text: str, marks: tuple[Mark, ...] = ()) -> Boot | None:
     """What the guest printed for ``TIMELINE_COMMAND``; None if that tells of no boot."""
     userspace = finished = 0.0
-    units: list[Unit] = []
+    units: list[Span] = []
     found = list(marks)
     for block in text.replace("\r", "").strip().split("\n\n"):
         told = dict(line.partition("=")[::2] for line in block.splitlines())
@@ -85,28 +65,24 @@ def read(text: str, marks: tuple[Mark, ...] = ()) -> Timeline | None:
     if not userspace:
         return None
     before = [unit for unit in units if not finished or unit.began <= finished]
-    course = [unit for unit in before if unit.course]
-    others = [unit for unit in before if not unit.course and unit.seconds > 0]
+    course = [unit for unit in before if unit.kind == COURSE]
+    others = [unit for unit in before if unit.kind != COURSE and unit.seconds > 0]
     others.sort(key=lambda unit: unit.seconds, reverse=True)
     chosen = [*course, *others[: SLOWEST - len(course)]]
-    return Timeline(
-        userspace,
-        finished,
-        tuple(sorted(chosen, key=lambda unit: (unit.began, unit.active))),
-        tuple(sorted(found, key=lambda mark: mark.seconds)),
-    )
+    chosen.sort(key=lambda unit: (unit.began, unit.ended))
+    return Boot(userspace, finished, tuple(chosen), tuple(found))
 
 
-def _unit(told: dict[str, str]) -> Unit | None:
+def _unit(told: dict[str, str]) -> Span | None:
     """A unit that started; one that runs once and ends has started when it has ended."""
     began = _seconds(told, "InactiveExitTimestampMonotonic")
     active = _seconds(told, "ActiveEnterTimestampMonotonic")
     ended = _seconds(told, "InactiveEnterTimestampMonotonic")
-    name = told.get("Id", "")
+    name = told.get("Id", "").removesuffix(".service")
     reached = [moment for moment in (active, ended) if moment >= began]
     if not name or not began or not reached:
         return None
-    return Unit(name, began, min(reached), name in COURSE)
+    return Span(name, began, min(reached), COURSE if name in SERVICES else OTHER)
 
 
 def _seconds(told: dict[str, str], name: str) -> float:

@@ -16,12 +16,11 @@ from toiplab import files
 from toiplab.errors import ToipLabError
 from toiplab.exam.rows import ROWS, Part, Row
 from toiplab.exam.runner import Outcome, Report, Result
-from toiplab.report import boots, ladder, pcap, recordings, timeline
-from toiplab.report.boots import Mark
+from toiplab.report import boots, course, ladder, pcap, recordings
 from toiplab.report.ladder import Ladder
 from toiplab.report.pcap import Datagram
 from toiplab.report.recordings import Clip
-from toiplab.report.timeline import Chart
+from toiplab.report.timeline import Chart, Mark
 from toiplab.report.traffic import Traffic, without_pins
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -152,6 +151,7 @@ def write(exam: Exam, path: Path) -> None:
         counts={outcome: len(exam.report.of(outcome)) for outcome in Outcome},
         troubles=_troubles(exam.report),
         parts=_by_part(exam.report.results),
+        course=course.chart(exam.report.results, exam.began),
         calls=_calls(exam, Traffic(datagrams)),
         unread=unread,
         boots=[_boot(boot) for boot in exam.boots],
@@ -221,7 +221,7 @@ def _calls(exam: Exam, traffic: Traffic) -> list[Call]:
 
 def _boot(boot: Boot) -> BootSeen:
     read = boots.read(boot.timeline, boot.marks)
-    return BootSeen(boot, timeline.draw(read) if read else None)
+    return BootSeen(boot, read.chart() if read else None)
 
 
 def _data(content: bytes | Path, kind: str) -> str:

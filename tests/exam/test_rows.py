@@ -3,10 +3,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-import pytest
-
 import toiplab.exam
-from toiplab.exam.rows import ROWS, Part, row
+from toiplab.exam.rows import ROWS, Part
 
 
 def checks():
@@ -25,9 +23,3 @@ def test_every_check_proves_a_row_of_the_contract():
 def test_the_rows_have_names_of_their_own_in_the_order_of_the_parts():
     assert len({row.name for row in ROWS}) == len(ROWS)
     assert list(dict.fromkeys(row.part for row in ROWS)) == list(Part)
-
-
-def test_a_row_by_name():
-    assert row("A6").part is Part.TELEPHONY
-    with pytest.raises(KeyError):
-        row("Z9")

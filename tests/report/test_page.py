@@ -82,6 +82,7 @@ def an_exam(folder):
         ),
     )
     return Exam(
+        name="a.ova",
         ova=folder / "a.ova",
         lab="Laboratoire <ISI>",
         release="11.11",
@@ -223,6 +224,8 @@ def test_what_went_wrong_for_one_reason_is_told_once(exam, tmp_path):
 
 
 def test_an_exam_that_never_began(tmp_path):
-    exam = Exam(tmp_path / "gone.ova", "lab", "11.11", "TCG", BEGAN, 3, Report(()), pins=())
+    exam = Exam("192.168.10.1", None, "lab", "11.11", "TCG", BEGAN, 3, Report(()), pins=())
     page.write(exam, tmp_path / "index.html")
-    assert "0 of 0 checks passed" in Reader((tmp_path / "index.html").read_text()).text
+    text = Reader((tmp_path / "index.html").read_text(encoding="utf-8")).text
+    assert "0 of 0 checks passed" in text
+    assert "Machine192.168.10.1" in text

@@ -102,12 +102,3 @@ ROWS = tuple(
     )
     for name, expected in rows.items()
 )
-
-
-def row(name: str) -> Row:
-    """The row of that name.
-
-    Raises:
-        KeyError: the contract has none.
-    """
-    return {row.name: row for row in ROWS}[name]

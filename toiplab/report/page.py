@@ -50,11 +50,13 @@ class Boot:
 class Exam:
     """All that the page shows.
 
-    ``began`` is in seconds since 1970. ``captures`` are pcap files as they were written;
-    ``files`` are linked to. Keys that make one of the ``pins`` are not shown.
+    ``name`` is the OVA's; of a machine that was up already, which has no ``ova``, it is the
+    address. ``began`` is in seconds since 1970. ``captures`` are pcap files as they were
+    written; ``files`` are linked to. Keys that make one of the ``pins`` are not shown.
     """
 
-    ova: Path
+    name: str
+    ova: Path | None
     lab: str
     release: str
     accelerator: str
@@ -145,7 +147,7 @@ def write(exam: Exam, path: Path) -> None:
     datagrams, unread = _captured(exam)
     text = environment.get_template(PAGE).render(
         exam=exam,
-        size=exam.ova.stat().st_size / 1e6 if exam.ova.exists() else 0,
+        size=exam.ova.stat().st_size / 1e6 if exam.ova else 0,
         date=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(exam.began)),
         duration=_duration(exam.seconds),
         counts={outcome: len(exam.report.of(outcome)) for outcome in Outcome},
@@ -158,7 +160,7 @@ def write(exam: Exam, path: Path) -> None:
         links=[(file.name, _link(file, path)) for file in exam.files if file.exists()],
         link=lambda file: _link(file, path),
     )
-    files.write(path, text.encode())
+    files.write(path, text.encode(errors="replace"))
 
 
 def worst(results: Iterable[Result]) -> Outcome:

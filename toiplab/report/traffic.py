@@ -140,31 +140,21 @@ class Traffic:
 
     def _sent(self, began: float, ended: float, numbers: frozenset[str]) -> Iterator[Arrow]:
         """The messages, each once however often it was sent."""
-        seen: dict[tuple[object, ...], list[Datagram]] = {}
-        kept: dict[tuple[object, ...], tuple[sip.Message, tuple[str, str]]] = {}
+        sent: dict[tuple[tuple[str, str], sip.Message], list[float]] = {}
         for datagram, message in self._messages:
-            if not began <= datagram.at <= ended:
-                continue
-            if ends := self._between(datagram, self._phones, numbers):
-                same: tuple[object, ...] = (
-                    *ends,
-                    message.call,
-                    message.sequence,
-                    str(message),
-                    message.branch,
-                )
-                seen.setdefault(same, []).append(datagram)
-                kept.setdefault(same, (message, ends))
-        for same, (message, (source, target)) in kept.items():
-            at = seen[same][0].at
+            if began <= datagram.at <= ended and (
+                ends := self._between(datagram, self._phones, numbers)
+            ):
+                sent.setdefault((ends, message), []).append(datagram.at)
+        for ((source, target), message), times in sent.items():
             yield Arrow(
-                at=at,
+                at=times[0],
                 source=source,
                 target=target,
                 kind=_kind(message),
                 label=f"{message} ({message.method})" if message.status else message.method,
-                until=at,
-                times=len(seen[same]),
+                until=times[0],
+                times=len(times),
                 detail=f"{message.caller} → {message.called}, CSeq {message.sequence} "
                 f"{message.method}, Call-ID {message.call}",
             )

@@ -15,6 +15,7 @@ from toiplab.errors import ToipLabError
 from toiplab.exam import sip, ssh
 from toiplab.exam.runner import Outcome, run_check
 from toiplab.hardware import Hardware, NatAdapter
+from toiplab.machine.ports import LOOPBACK
 from toiplab.phones import sipsak
 
 needs_sipsak = pytest.mark.skipif(
@@ -209,7 +210,7 @@ def test_a_secret_is_never_an_argument_nor_in_the_log(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     log = tmp_path / "log"
 
-    sipsak.Server(ssh.LOOPBACK, 5060, log).register("2001", "zXy9secret")
+    sipsak.Server(LOOPBACK, 5060, log).register("2001", "zXy9secret")
 
     assert (tmp_path / "stdin").read_text() == "zXy9secret\n"
     assert "zXy9secret" not in (tmp_path / "argv").read_text() + log.read_text()
@@ -217,7 +218,7 @@ def test_a_secret_is_never_an_argument_nor_in_the_log(tmp_path, monkeypatch):
 
 def test_a_secret_longer_than_sipsak_takes_is_refused(tmp_path):
     with pytest.raises(ToipLabError, match="2001: its secret is longer than 20 characters"):
-        sipsak.Server(ssh.LOOPBACK, 5060, tmp_path / "log").register("2001", "x" * 21)
+        sipsak.Server(LOOPBACK, 5060, tmp_path / "log").register("2001", "x" * 21)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from toiplab.host import Finished
 from toiplab.machine.waiting import GuestError
 
 
-def run_together(run: Callable[[str], Finished], commands: Sequence[str]) -> tuple[Finished, ...]:
+def answers_of(run: Callable[[str], Finished], commands: Sequence[str]) -> tuple[Finished, ...]:
     """Run the commands as one script, each in a bash of its own.
 
     Raises:

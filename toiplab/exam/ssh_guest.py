@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from toiplab.exam.batch import run_together
+from toiplab.exam.batch import answers_of
 from toiplab.host import Finished
 from toiplab.machine.console import Console
 from toiplab.machine.shell import BECOME_ROOT, Account, Shell
@@ -108,7 +108,7 @@ class SshGuest:
         with self._turn:
             session = self._living_session()
             try:
-                return run_together(
+                return answers_of(
                     lambda script: session.shell.run(script, timeout=COMMANDS_SECONDS), commands
                 )
             except GuestError as error:

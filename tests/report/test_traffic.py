@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.report.conftest import BEGAN, SERVER, a_call, sdp
-from toiplab.report import pcap
 from toiplab.report.traffic import Kind, Traffic, without_pins
+from toiplab.wire import pcap
 
 NAT_PHONE = ("10.0.2.2", 12345)
 

@@ -10,7 +10,7 @@ from toiplab.exam.subject import Subject
 from toiplab.lab.model import NAT_NETWORK
 from toiplab.machine.lan.dhcp import NoLeaseError
 from toiplab.machine.lan.phone import Phone
-from toiplab.report import pcap
+from toiplab.wire import pcap
 
 DHCP_SERVER = 67  # RFC 2131, section 4.1
 NAT_ROUTER = NAT_NETWORK.network_address + 2  # so in VirtualBox's NAT as in QEMU's

@@ -71,15 +71,17 @@ class Results:
         *,
         began: float,
         where: str,
+        name: str = "",
         boots: tuple[Boot, ...] = (),
     ) -> None:
         """Write the report and the results, and print the summary.
 
-        ``began`` is in seconds since 1970; ``where`` names what the machine ran on.
+        ``began`` is in seconds since 1970; ``where`` names what the machine ran on. One that
+        was up already has a ``name``: it is not known to be the OVA's.
         """
         exam = Exam(
-            name=candidate.ova.path.name,
-            ova=candidate.ova.path,
+            name=name or candidate.ova.path.name,
+            ova=None if name else candidate.ova.path,
             lab=candidate.lab.title,
             release=f"Debian {candidate.manifest.debian} ({candidate.manifest.release})",
             accelerator=where,
@@ -90,7 +92,7 @@ class Results:
             captures=tuple(p for p in (self.lab_capture, self.nat_capture) if p.exists()),
             boots=boots,
             files=tuple(p for p in (self.junit, self.serial_log) if p.exists()),
-            sha256=candidate.manifest.ova_sha256,
+            sha256="" if name else candidate.manifest.ova_sha256,
         )
         junit.write(report, self.junit)
         with progress.step("Write the report"):

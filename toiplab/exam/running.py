@@ -59,7 +59,7 @@ def smoke_running(
     with SshGuest.open(str(address), ssh.host_port, account) as guest:
         subject = dataclasses.replace(candidate.subject(guest, results.folder), hardware=hardware)
         report = Report(tuple(_run(subject, options, progress)))
-    results.publish(candidate, report, progress, began=began, where=f"at {address}")
+    results.publish(candidate, report, progress, began=began, where="unknown", name=str(address))
     return report.status
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
+
 from toiplab.exam.handsets import TONES
-from toiplab.exam.places import account, phones_of
-from toiplab.exam.registry import CheckFailedError, Fact, agree, check
+from toiplab.exam.places import account, phones_of, recorded
+from toiplab.exam.registry import CheckFailedError, Fact, agree, check, few
 from toiplab.exam.subject import Subject
 from toiplab.phones.handset import Account
 from toiplab.phones.sipp import Sipp, Tally
 from toiplab.phones.sound import write_ulaw_tone
+from toiplab.wire import pcap, rtp
 
 EVENTS = "telephone-event"
 NAMES = {"ulaw": "PCMU", "alaw": "PCMA", "gsm": "GSM", "g722": "G722"}  # RFC 3551 section 6
@@ -22,6 +26,8 @@ ANSWERING_PORT = 11900  # none that a phone takes for itself
 REMAINS = "INVITE|ACK|BYE|CANCEL"  # the last message of a call
 REMAINS_SECONDS = 45
 PORTS_PER_CALL = 4  # two phones, each with sound and its report (RFC 3550 section 11)
+PACKETS_IN_A_SECOND = 50
+ENOUGH = 0.9  # of a call's packets: its first and last moments are not yet sound both ways
 REGISTER_SECONDS = 10.0
 REGISTER_RATE = 20  # in a second
 
@@ -84,10 +90,36 @@ def load(subject: Subject) -> str:
     sipp = _sipp(subject)
     _wait_until_ports_are_free(subject)
     _well(sipp.register([called], port=ANSWERING_PORT), "registration")
-    with sipp.answering(ANSWERING_PORT, sound=sound):
+    with (
+        recorded(subject, subject.logs / "load.pcap") as capture,
+        sipp.answering(ANSWERING_PORT, sound=sound),
+    ):
         tally = sipp.call([(caller, called.number)] * count, seconds=SECONDS_OF_SPEECH, sound=sound)
     _well(tally, "calls")
-    return f"{tally.well} calls of {SECONDS_OF_SPEECH} s in {tally.seconds:.1f} s"
+    told = f"{tally.well} calls of {SECONDS_OF_SPEECH} s in {tally.seconds:.1f} s"
+    return f"{told}, {_sound(subject, capture, count)}" if capture else told
+
+
+def _sound(subject: Subject, capture: Path, calls: int) -> str:
+    """Check that the server spoke to both phones of every call, for as long as it lasted.
+
+    Asterisk sends a packet on for each that it gets, 50 in a second (RFC 3551, section 4.5).
+    """
+    server = str(phones_of(subject).place(subject.players[0].number).server)
+    streams = Counter(
+        (datagram.source.port, datagram.target.port)
+        for datagram in pcap.read(capture)
+        if datagram.source.address == server and rtp.parse(datagram.payload)
+    )
+    wanted = round(ENOUGH * SECONDS_OF_SPEECH * PACKETS_IN_A_SECOND)
+    thin = sorted(packets for packets in streams.values() if packets < wanted)
+    agree(
+        Fact("streams of sound from the server", 2 * calls, len(streams)),
+        Fact(f"streams of fewer than {wanted} packets", [], few(thin)),
+    )
+    return (
+        f"{sum(streams.values()) / SECONDS_OF_SPEECH:.0f} packets in a second to {2 * calls} phones"
+    )
 
 
 def _wait_until_ports_are_free(subject: Subject) -> None:

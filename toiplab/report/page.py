@@ -16,12 +16,13 @@ from toiplab import files
 from toiplab.errors import ToipLabError
 from toiplab.exam.rows import ROWS, Part, Row
 from toiplab.exam.runner import Outcome, Report, Result
-from toiplab.report import boots, course, ladder, pcap, recordings
+from toiplab.report import boots, course, ladder, recordings
 from toiplab.report.ladder import Ladder
-from toiplab.report.pcap import Datagram
 from toiplab.report.recordings import Clip
 from toiplab.report.timeline import Chart, Mark
 from toiplab.report.traffic import Traffic, without_pins
+from toiplab.wire import pcap
+from toiplab.wire.pcap import Datagram
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE = "page.html.j2"

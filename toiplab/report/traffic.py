@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
 
-from toiplab.report import rtp, sip
-from toiplab.report.pcap import Datagram, Endpoint
+from toiplab.wire import rtp, sip
+from toiplab.wire.pcap import Datagram, Endpoint
 
 SERVER = "Asterisk"
 PAUSE_SECONDS = 1.0  # silence after which a stream is another one

@@ -4,12 +4,17 @@ import os
 
 import pytest
 
-from tests.report.conftest import BEGAN, SERVER
+from tests.report.conftest import BEGAN, SERVER, Wire
 from toiplab.errors import ToipLabError
-from toiplab.report import pcap
-from toiplab.report.pcap import Endpoint
+from toiplab.wire import pcap
+from toiplab.wire.pcap import Endpoint
 
 PHONE = ("10.0.2.2", 12345)
+
+
+@pytest.fixture
+def wire():
+    return Wire()
 
 
 def test_the_datagrams_of_a_capture(wire, tmp_path):

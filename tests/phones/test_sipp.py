@@ -59,6 +59,15 @@ def test_phones_register_with_their_secrets(sipp, server):
 
 
 @needs_sipp
+def test_registrations_are_taken_back(sipp, server):
+    accounts = [Account(number, secret) for number, secret in SECRETS.items()]
+    sipp.register(accounts, rate=50)
+
+    assert sipp.take_back(accounts).well == 2
+    assert server.contacts == {}
+
+
+@needs_sipp
 def test_a_wrong_secret_fails_in_the_servers_words(sipp, server):
     accounts = [Account("2001", "wrong"), Account("2002", SECRETS["2002"])]
 
@@ -118,7 +127,7 @@ def test_what_answers_speaks_and_hears_the_end(sipp, tmp_path):
 @pytest.mark.parametrize("video", [True, False])
 @pytest.mark.parametrize("sound", ["", "a & b.ulaw"])
 def test_scenarios_are_xml(tmp_path, video, sound):
-    settings = {"video": video, "sound": sound, "milliseconds": 500}
+    settings = {"video": video, "sound": sound, "milliseconds": 500, "expires": 0}
     for name in ("register", "call", "answer"):
         text = _scenario(tmp_path, name, settings).read_text()
         expat.ParserCreate().Parse(text, True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from toiplab.exam.places import LabPhones
 from toiplab.exam.registry import CheckFailedError, Fact, NotHereError, agree, check
@@ -41,18 +41,21 @@ def full_range(subject: Subject) -> str:
     left = size - phones.leases
     if size > MANY or left < 1:
         raise NotHereError(f"{left} of {size} addresses are left: too many to take, or none")
-    patient, *others = (phones.lan.phone(f"new-{n}") for n in range(left))
-    late = phones.lan.phone("late")
+    names = ["late", *(f"new-{n}" for n in range(left))]
+    late, patient, *others = newcomers = phones.plugged_in(names)
     with ThreadPoolExecutor(left) as together:
         asking = [together.submit(phone.dhcp, ANSWERED_SECONDS) for phone in others]
-        longest = patient.dhcp(ANSWERED_SECONDS, ask_seconds=FOR_EVER).seconds
-        for done in asking:
-            done.result()
-        refused = _refused(late)
-        patient.renew()
-        patient.release()
-        late.dhcp(ANSWERED_SECONDS)
-        list(together.map(Phone.release, [late, *others]))
+        try:
+            longest = patient.dhcp(ANSWERED_SECONDS, ask_seconds=FOR_EVER).seconds
+            for done in asking:
+                done.result()
+            refused = _refused(late)
+            patient.renew()
+            patient.release()
+            late.dhcp(ANSWERED_SECONDS)
+        finally:
+            wait(asking)
+            list(together.map(Phone.release, [p for p in newcomers if p.configured]))
     agree(
         Fact(
             "seconds of a lease of someone who asks for more",

@@ -96,9 +96,8 @@ class LabPhones:
         Raises:
             NoLeaseError: one of them got no address.
         """
+        phones = self.plugged_in(numbers)
         with self._plugging:
-            phones = [self._plugged.get(number) or self.lan.phone(number) for number in numbers]
-            self._plugged.update({phone.name: phone for phone in phones})
             new = [phone for phone in phones if not phone.configured]
             if self._lab.networks.lab.dhcp:
                 with ThreadPoolExecutor(len(new) or 1) as pool:
@@ -106,6 +105,13 @@ class LabPhones:
             else:
                 for phone in new:
                     phone.configure(self._free_address())
+        return phones
+
+    def plugged_in(self, names: Iterable[str]) -> list[Phone]:
+        """Phones that are on the network, with an address or without; each name is plugged once."""
+        with self._plugging:
+            phones = [self._plugged.get(name) or self.lan.phone(name) for name in names]
+            self._plugged.update({phone.name: phone for phone in phones})
         return phones
 
     def _free_address(self) -> IPv4Interface:

@@ -43,8 +43,9 @@ FIRST_EXAM: tuple[Check, ...] = (
 # it keeps their ports for half a minute; the longest of the others begin first.
 WITH_PHONES: tuple[Check, ...] = (
     *leases.ALONE,
+    *restarts.BEFORE_PHONES,
     *scripted.ALONE,
-    *restarts.CHECKS,
+    *restarts.AFTER_LOAD,
     parking.comes_back,
     *voicemail.CHECKS,
     *conversations.CHECKS,

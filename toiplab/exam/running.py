@@ -36,7 +36,8 @@ LEFT_OUT = (
     system.boot_order,
     system.dvd_drive,
     network.restarted_card,
-    *restarts.CHECKS,
+    *restarts.BEFORE_PHONES,
+    *restarts.AFTER_LOAD,
 )
 
 

@@ -55,7 +55,9 @@ def agreed(subject: Subject) -> str:
 def all_register(subject: Subject) -> str:
     """All of the lab's phones, with their own secrets."""
     accounts = [account(subject, extension.number) for extension in subject.lab.extensions]
-    tally = _sipp(subject).register(accounts, rate=REGISTER_RATE)
+    sipp = _sipp(subject)
+    tally = sipp.register(accounts, rate=REGISTER_RATE)
+    sipp.take_back(accounts)
     _well(tally, "registrations")
     if tally.seconds > REGISTER_SECONDS:
         raise CheckFailedError(
@@ -95,6 +97,7 @@ def load(subject: Subject) -> str:
         sipp.answering(ANSWERING_PORT, sound=sound),
     ):
         tally = sipp.call([(caller, called.number)] * count, seconds=SECONDS_OF_SPEECH, sound=sound)
+    sipp.take_back([called])
     _well(tally, "calls")
     told = f"{tally.well} calls of {SECONDS_OF_SPEECH} s in {tally.seconds:.1f} s"
     return f"{told}, {_sound(subject, capture, count)}" if capture else told

@@ -30,6 +30,7 @@ FORMAT = re.compile(r"^a=rtpmap:(\d+) ([\w-]+)/", re.MULTILINE)
 STATIC_FORMATS = {"0": "PCMU", "3": "GSM", "8": "PCMA"}  # RFC 3551 section 6
 MEDIA_PORTS = range(33000, 60000, 200)  # the first of those that a SIPp takes
 STOP_SECONDS = 5
+REGISTERED_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,18 @@ class Sipp:
 
         Their calls then come to the ``port`` this is done from; 0 leaves the choice to SIPp.
         """
+        return self._register(accounts, REGISTERED_SECONDS, rate=rate, port=port, within=within)
+
+    def take_back(self, accounts: Sequence[Account], *, rate: int = 20, within: int = 30) -> Tally:
+        """Take their registrations back (RFC 3261 section 10.2.2)."""
+        return self._register(accounts, 0, rate=rate, port=0, within=within)
+
+    def _register(
+        self, accounts: Sequence[Account], expires: int, *, rate: int, port: int, within: int
+    ) -> Tally:
         lines = [(account, account.number) for account in accounts]
-        return self._play("register", {}, lines, rate=rate, port=port, within=within)
+        settings = {"expires": expires}
+        return self._play("register", settings, lines, rate=rate, port=port, within=within)
 
     def call(
         self,

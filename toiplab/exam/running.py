@@ -25,6 +25,7 @@ from toiplab.exam.ssh_guest import SshGuest
 from toiplab.exam.subject import Subject
 from toiplab.exam.together import run_together
 from toiplab.hardware import Hardware, NatAdapter
+from toiplab.machine.ports import forward_named
 from toiplab.machine.shell import Account
 from toiplab.progress import Progress
 
@@ -55,11 +56,11 @@ def smoke_running(
     candidate = read_candidate(ova, options.lab_file)
     with progress.step(f"Find the machine at {address}"):
         hardware = seen_from_here(candidate.ova.hardware, address)
-    ssh = next(forward for forward in hardware.forwards if forward.name == "ssh")
+    ssh = forward_named(hardware, "ssh")
     account = Account(candidate.lab.administrator.login, candidate.secrets.administrator)
     with SshGuest.open(str(address), ssh.host_port, account) as guest:
         subject = dataclasses.replace(candidate.subject(guest, results.folder), hardware=hardware)
-        report = Report(tuple(_run(subject, options, progress)))
+        report = Report(tuple(run(subject, options, progress)))
     results.publish(candidate, report, progress, began=began, where="unknown", name=str(address))
     return report.status
 
@@ -72,10 +73,10 @@ def seen_from_here(hardware: Hardware, address: IPv4Address) -> Hardware:
     Raises:
         ToipLabError: no ssh server answers there.
     """
-    ssh = next((forward for forward in hardware.forwards if forward.name == "ssh"), None)
-    ports = dict.fromkeys((ssh.host_port, ssh.guest_port)) if ssh else {}
+    ssh = forward_named(hardware, "ssh")
+    ports = dict.fromkeys((ssh.host_port, ssh.guest_port))
     for port in ports:
-        if ssh and _listens(address, port):
+        if _listens(address, port):
             forwarded = port == ssh.host_port
             adapter = NatAdapter(
                 tuple(
@@ -95,15 +96,17 @@ def seen_from_here(hardware: Hardware, address: IPv4Address) -> Hardware:
     )
 
 
-def _run(subject: Subject, options: Options, progress: Progress) -> Iterator[Result]:
+def run(subject: Subject, options: Options, progress: Progress) -> Iterator[Result]:
+    """Run the checks of a plan that restart nothing."""
     with progress.step(f"Exam: {RUNNING}"):
-        yield from run_exam(subject, _kept(options.plan.first), progress, part=RUNNING)
-    if checks := _kept(options.plan.with_phones):
+        yield from run_exam(subject, kept(options.plan.first), progress, part=RUNNING)
+    if checks := kept(options.plan.with_phones):
         with progress.step(f"Exam: {WITH_PHONES}"):
             yield from run_together(subject, checks, progress, part=WITH_PHONES)
 
 
-def _kept(checks: Iterable[Check]) -> list[Check]:
+def kept(checks: Iterable[Check]) -> list[Check]:
+    """Those that are about the machine, and leave it as it is."""
     return [check for check in checks if check not in LEFT_OUT]
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from toiplab.errors import ToipLabError
 from toiplab.exam.batch import answers_of
 from toiplab.exam.cast import Players
 from toiplab.hardware import Forward, Hardware
@@ -16,6 +15,7 @@ from toiplab.host import Finished
 from toiplab.lab.model import Lab
 from toiplab.lab.secrets import Secrets
 from toiplab.machine.machine import Machine
+from toiplab.machine.ports import forward_named
 from toiplab.manifest import Manifest
 from toiplab.phones.handset import Phones
 from toiplab.releases import Release
@@ -141,7 +141,4 @@ class Subject:
         Raises:
             ToipLabError: there is none.
         """
-        for forward in self.hardware.forwards:
-            if forward.name == name:
-                return forward
-        raise ToipLabError(f"the OVF has no forward named {name!r}")
+        return forward_named(self.hardware, name)

@@ -9,11 +9,23 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from toiplab.errors import ToipLabError
-from toiplab.hardware import Forward, Protocol
+from toiplab.hardware import Forward, Hardware, Protocol
 
 SOCKET_TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 LOOPBACK = IPv4Address("127.0.0.1")
 SHOWN = 3  # another machine of this kind holds all forty of them
+
+
+def forward_named(hardware: Hardware, name: str) -> Forward:
+    """The port forward of that name (row V4).
+
+    Raises:
+        ToipLabError: there is none.
+    """
+    for forward in hardware.forwards:
+        if forward.name == name:
+            return forward
+    raise ToipLabError(f"the OVF has no forward named {name!r}")
 
 
 def reached_at(forward: Forward) -> IPv4Address:

@@ -15,20 +15,19 @@ def test_some_rows_alone():
     assert {check.row for check in (*plan.first, *plan.with_phones)} == {"A5", "A6"}
     assert plan.first
     assert plan.with_phones
+    assert not plan.after_reboot
 
 
 def test_without_phones():
-    assert Plan().quick() == Plan(FIRST_EXAM, ())
+    assert Plan().quick() == Plan(FIRST_EXAM, (), FIRST_EXAM)
 
 
 def test_no_row_named_is_every_row():
-    assert Plan().only([]) == Plan(FIRST_EXAM, WITH_PHONES)
+    assert Plan().only([]) == Plan()
 
 
 def test_an_unknown_row_is_refused():
-    with pytest.raises(
-        ToipLabError, match=r"--only A11: no such row\n  rows: A1 A10 .* whole"
-    ):
+    with pytest.raises(ToipLabError, match=r"--only A11: no such row\n  rows: A1 A10 .* whole"):
         Plan().only(["A5", "A11"])
 
 

@@ -158,7 +158,7 @@ def test_a_damaged_disk_stops_the_exam(built_ova, tmp_path):
 
 
 NO_PROMPT = "the guest did not show a login prompt within 240 s"
-QUICK = smoke.Options(plan=Plan(FIRST_EXAM[:2], ()))
+QUICK = smoke.Options(plan=Plan(FIRST_EXAM[:2], (), FIRST_EXAM[:2]))
 
 
 class Unplugged:

@@ -60,13 +60,17 @@ WITH_PHONES: tuple[Check, ...] = (
 
 @dataclass(frozen=True)
 class Plan:
-    """The checks of an exam: of services as they report themselves, and with phones."""
+    """The checks of an exam: after the first boot, with phones, and after a reboot.
+
+    Without any for after a reboot, there is none.
+    """
 
     first: tuple[Check, ...] = FIRST_EXAM
     with_phones: tuple[Check, ...] = WITH_PHONES
+    after_reboot: tuple[Check, ...] = FIRST_EXAM
 
     def only(self, rows: Collection[str]) -> Plan:
-        """The checks of some rows of the contract; all of them if none is named.
+        """The checks of some rows of the contract, without a reboot; all if no row is named.
 
         Raises:
             ToipLabError: no check has that row.
@@ -79,11 +83,11 @@ class Plan:
                 raise ToipLabError(
                     f"--only {row}: no such row", hint=f"rows: {' '.join(sorted(known))}"
                 )
-        return Plan(tuple(_of(rows, self.first)), tuple(_of(rows, self.with_phones)))
+        return Plan(tuple(_of(rows, self.first)), tuple(_of(rows, self.with_phones)), ())
 
     def quick(self) -> Plan:
         """Without phones."""
-        return Plan(self.first, ())
+        return Plan(self.first, (), self.after_reboot)
 
 
 def _of(rows: Collection[str], checks: tuple[Check, ...]) -> Iterator[Check]:

@@ -124,7 +124,8 @@ class Examination:
             yield from self.first_boot(plan.first, recording)
             if plan.with_phones:
                 yield from self.with_phones(plan.with_phones)
-            yield from self.after_reboot(plan.first)
+            if plan.after_reboot:
+                yield from self.after_reboot(plan.after_reboot)
 
     def first_boot(self, checks: Sequence[Check], recording: ExitStack) -> Iterator[Result]:
         """Boot, and run the checks; what cannot be looked at is an error.

@@ -156,6 +156,7 @@ def exam_options(
 def keep_for_person(machine: Machine) -> None:
     """Leave a machine to a person until it ends, its console in this terminal."""
     machine.log_out()
+    machine.console.type_line("")  # so that it asks for a login once more
     hand_over(machine, Progress(), user=machine.account.user if machine.account else "user")
 
 

@@ -27,7 +27,7 @@ from toiplab.machine.lan.network import LabNetwork
 from toiplab.progress import Progress
 
 LOGS = PROJECT / "build/phones"
-KEPT = "/var/tmp/before-the-fault"
+KEPT = "/root/before-the-fault"
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,13 @@ from toiplab.phones.sound import Recording
 SOUNDS = "/usr/share/asterisk/sounds"
 HOLD_MUSIC = "/var/lib/asterisk/moh"
 ENGLISH = "en"
+# As much of a prompt as tells it from all others; a serial console is slow.
+OPENING_BYTES = 12000  # 1.5 s
 # Asterisk itself converts, by the decoders that a caller hears.
 READ = (
     "file=$(mktemp -u --suffix .ulaw); "
-    'asterisk -rx "file convert {path} $file" >/dev/null; base64 -w 0 $file; rm -f $file'
+    'asterisk -rx "file convert {path} $file" >/dev/null; '
+    f"head -c {OPENING_BYTES} $file | base64 -w 0; rm -f $file"
 )
 SURE = 0.6  # likeness; a prompt that was heard has 0.9 and more, another one 0.2
 GLANCE_SECONDS = 0.5
@@ -26,7 +29,7 @@ GLANCE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt in the lab's language and in English, by its name, such as ``vm-intro``.
+    """How a prompt begins, in the lab's language and in English; it is named as in ``vm-intro``.
 
     ``english`` is empty where English is the lab's language.
     """
@@ -65,10 +68,9 @@ def prompt(subject: Subject, name: str) -> Prompt:
     Raises:
         CheckFailedError: it is not there.
     """
-    own = _read(subject, subject.lab.sip.language, name)
-    if subject.lab.sip.language == ENGLISH:
-        return Prompt(name, own, Recording.join(()))
-    return Prompt(name, own, _read(subject, ENGLISH, name))
+    languages = dict.fromkeys((subject.lab.sip.language, ENGLISH))
+    own, *english = _read(subject, *(f"{SOUNDS}/{language}/{name}.gsm" for language in languages))
+    return Prompt(name, own, Recording.join(english))
 
 
 def hold_music(subject: Subject) -> Recording:
@@ -77,9 +79,8 @@ def hold_music(subject: Subject) -> Recording:
     Raises:
         CheckFailedError: there is none, or it cannot be played.
     """
-    path = f"$(ls {HOLD_MUSIC}/*.mp3 | head -n 1)"
-    (text,) = subject.read(READ.format(path=path))
-    return _decoded(text, f"{HOLD_MUSIC}/*.mp3")
+    (opening,) = _read(subject, f"$(ls {HOLD_MUSIC}/*.mp3 | head -n 1)")
+    return opening
 
 
 def wait_for_prompt(
@@ -124,10 +125,10 @@ def wait_for_music(phone: Handset, opening: Recording, within: float) -> str:
     return f"{phone.number} hears it ({alike:.0%} alike)"
 
 
-def _read(subject: Subject, language: str, name: str) -> Recording:
-    path = f"{SOUNDS}/{language}/{name}.gsm"
-    (text,) = subject.read(READ.format(path=path))
-    return _decoded(text, path)
+def _read(subject: Subject, *paths: str) -> list[Recording]:
+    """The openings of sound files of the appliance."""
+    texts = subject.read(*(READ.format(path=path) for path in paths))
+    return [_decoded(text, path) for text, path in zip(texts, paths, strict=True)]
 
 
 def _decoded(text: str, path: str) -> Recording:

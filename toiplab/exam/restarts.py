@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 from toiplab.exam.leases import lab_phones
 from toiplab.exam.places import LEASE_SECONDS, account, phones_of
 from toiplab.exam.registry import CheckFailedError, Fact, agree, check
 from toiplab.exam.ssh import banner, identity
 from toiplab.exam.subject import Subject
+from toiplab.machine.lan.phone import Phone
+from toiplab.machine.waiting import Deadline
 from toiplab.phones.sipp import Sipp
 
 ACTIVE_SECONDS = 60
-PING = ("busybox", "ping", "-c", "1", "-W", "10")
+ANSWER_SECONDS = 20
+PING = ("busybox", "ping", "-c", "1", "-W", "1")
 
 
 @check("I7", "asterisk restarted: a phone registers anew", takes=((1,),), alone=True)
@@ -50,9 +55,18 @@ def lab_card(subject: Subject) -> str:
     phone, *_ = lab_phones(subject).switched_on([subject.lab.extensions[0].number])
     _restart(subject, f"ifup@{subject.lab.lab_interface}")
     addresses = [address.ip for address in subject.lab.networks.lab.addresses]
-    silent = [a for a in addresses if phone.run([*PING, str(a)]).status != 0]
+    silent = [address for address in addresses if not _answers(phone, address)]
     agree(Fact("addresses that do not answer", [], silent))
     return f"{' '.join(map(str, addresses))} answer {phone.address}"
+
+
+def _answers(phone: Phone, address: IPv4Address) -> bool:
+    """Whether an address answers: a card that was down needs a moment for its link."""
+    deadline = Deadline.within(ANSWER_SECONDS)
+    while phone.run([*PING, str(address)]).status != 0:
+        if deadline.passed:
+            return False
+    return True
 
 
 def _restart(subject: Subject, unit: str, ready: str = "true") -> None:

@@ -55,12 +55,31 @@ def boot(_: Context, ova: str = "", accel: str = "auto") -> None:
         "ova": "the OVA (default: the newest in dist/)",
         "lab": "the lab file it was built from (default: what its manifest says)",
         "accel": "auto, kvm or tcg",
+        "quick": "without phones: the services as they report themselves",
+        "only": "the rows to examine, such as A5,A6; without the reboot",
+        "nat-only": "all phones on the host, behind the forwards; no lab network",
+        "keep": "leave the machine up after the exam, its console in this terminal",
+        "host": "examine the machine that runs at this address, instead of booting the OVA",
     }
 )
-def smoke(_: Context, ova: str = "", lab: str = "", accel: str = "auto") -> None:
-    """Boot an OVA and examine it: every service, after the first boot and after a reboot."""
+def smoke(
+    _: Context,
+    *,
+    ova: str = "",
+    lab: str = "",
+    accel: str = "auto",
+    quick: bool = False,
+    only: str = "",
+    nat_only: bool = False,
+    keep: bool = False,
+    host: str = "",
+) -> None:
+    """Boot an OVA and use it as a class does: phones, calls, a reboot; report every row."""
     with cli.reporting() as progress:
-        cli.smoke(ova, lab=lab, accel=cli.accelerator(accel), progress=progress)
+        options = cli.exam_options(
+            lab=lab, accel=accel, quick=quick, only=only, nat_only=nat_only, keep=keep
+        )
+        cli.smoke(ova, options, host=host, progress=progress)
 
 
 @task

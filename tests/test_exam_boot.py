@@ -13,10 +13,12 @@ import os
 import pytest
 
 from tests.exam.recording import Recorder
-from toiplab.exam.first import FIRST_EXAM
+from toiplab.exam.candidate import read_candidate
+from toiplab.exam.plan import FIRST_EXAM
 from toiplab.exam.runner import Outcome, run_check
-from toiplab.exam.smoke import FIRST_BOOT, REBOOT, read_candidate
+from toiplab.exam.smoke import FIRST_BOOT, REBOOT
 from toiplab.exam.ssh import identity
+from toiplab.exam.subject import MachineGuest
 from toiplab.host import PROJECT
 from toiplab.progress import Progress
 
@@ -39,7 +41,7 @@ def machine(candidate):
 
 @pytest.fixture(scope="module", params=[FIRST_BOOT, REBOOT])
 def subject(request, candidate, machine):
-    subject = candidate.subject(machine, LOGS)
+    subject = candidate.subject(MachineGuest(machine), LOGS)
     if request.param == REBOOT:
         known_as = identity(subject)
         machine.reboot()

@@ -11,6 +11,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from ipaddress import IPv4Address
 from pathlib import Path
 from types import FrameType
 from uuid import UUID
@@ -25,13 +26,17 @@ from toiplab.builders import advice, build, check_builder, plan
 from toiplab.builders.contract import Project, Request
 from toiplab.builders.sources import Chosen, choose, sources_of
 from toiplab.errors import BAD_INPUT, INTERRUPTED, ToipLabError
-from toiplab.exam.smoke import newest_ova
+from toiplab.exam.candidate import newest_ova
+from toiplab.exam.plan import Plan
+from toiplab.exam.results import Results
+from toiplab.exam.running import smoke_running
+from toiplab.exam.smoke import Options
 from toiplab.exam.smoke import smoke as examine
 from toiplab.host import PROJECT
 from toiplab.image.ova import Ova, open_ova
 from toiplab.lab.load import load
 from toiplab.machine.accelerator import Choice, KvmMemory
-from toiplab.machine.interactive import boot_for_person
+from toiplab.machine.interactive import boot_for_person, hand_over
 from toiplab.machine.machine import Machine
 from toiplab.machine.qemu import Disk
 from toiplab.progress import Progress
@@ -117,19 +122,56 @@ def boot(given: str, *, accel: Choice, progress: Progress) -> None:
         boot_for_person(machine, progress, user=administrator(ova))
 
 
-def smoke(given: str, *, lab: str, accel: Choice, progress: Progress) -> None:
+def smoke(given: str, options: Options, *, host: str, progress: Progress) -> None:
     """Examine an OVA; end with status 1 when a check fails, 2 when the exam could not run."""
     project = Project()
     ova = Path(given) if given else newest_ova(project.dist)
-    status = examine(
-        ova,
-        logs=project.build / "smoke",
-        lab_file=Path(lab) if lab else None,
-        accelerator=accel,
-        progress=progress,
-    )
+    results = Results(project.build / "report")
+    if host:
+        status = smoke_running(ova, address(host), results, options=options, progress=progress)
+    else:
+        status = examine(ova, results, options=options, progress=progress)
     if status:
         raise Exit(code=status)
+
+
+def exam_options(
+    *, lab: str, accel: str, quick: bool, only: str, nat_only: bool, keep: bool
+) -> Options:
+    """What the options of ``smoke`` say.
+
+    Raises:
+        ToipLabError: one of them cannot be.
+    """
+    plan = Plan().only([row.strip() for row in only.split(",") if row.strip()])
+    return Options(
+        lab_file=Path(lab) if lab else None,
+        accelerator=accelerator(accel),
+        plan=plan.quick() if quick else plan,
+        nat_only=nat_only,
+        keep=keep_for_person if keep else None,
+    )
+
+
+def keep_for_person(machine: Machine) -> None:
+    """Leave a machine to a person until it ends, its console in this terminal."""
+    machine.log_out()
+    machine.console.type_line("")  # so that it asks for a login once more
+    hand_over(machine, Progress(), user=machine.account.user if machine.account else "user")
+
+
+def address(given: str) -> IPv4Address:
+    """Check the address a user typed.
+
+    Raises:
+        ToipLabError: it is none.
+    """
+    try:
+        return IPv4Address(given)
+    except ValueError:
+        raise ToipLabError(
+            f"--host {given!r}: no IPv4 address", hint="such as 127.0.0.1, where forwards lead"
+        ) from None
 
 
 def accelerator(given: str) -> Choice:

@@ -39,10 +39,11 @@ from toiplab.builders import direct, plan
 from toiplab.builders.contract import Project, Request
 from toiplab.builders.packages import PackageSet, resolve
 from toiplab.builders.sources import choose
-from toiplab.exam.first import FIRST_EXAM
+from toiplab.exam.candidate import read_candidate
+from toiplab.exam.plan import FIRST_EXAM
 from toiplab.exam.registry import Check
 from toiplab.exam.runner import Outcome, Result, run_exam
-from toiplab.exam.smoke import FIRST_BOOT, read_candidate
+from toiplab.exam.smoke import FIRST_BOOT
 from toiplab.image import vmdk_reader
 from toiplab.image.disk import MIB
 from toiplab.image.ova import open_ova

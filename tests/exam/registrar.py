@@ -73,7 +73,7 @@ class Registrar:
             return "403 Forbidden"
         self.let_in.add(number)
         contact = re.search(r"^Contact: (.*?)\r?$", request, re.MULTILINE)
-        if contact and contact[1] == "*":
+        if contact and (contact[1] == "*" or re.search(r"^Expires: 0\b", request, re.MULTILINE)):
             self.contacts.pop(number, None)
         elif contact:
             self.contacts[number] = contact[1]

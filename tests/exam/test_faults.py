@@ -13,7 +13,7 @@ import pytest
 from tests.exam import faults_asterisk, faults_network, faults_system
 from tests.exam.recording import RecordedGuest
 from toiplab.exam import sip, ssh, system
-from toiplab.exam.first import FIRST_EXAM
+from toiplab.exam.plan import FIRST_EXAM
 from toiplab.exam.runner import Outcome, run_check
 from toiplab.host import Finished
 

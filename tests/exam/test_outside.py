@@ -15,6 +15,7 @@ from toiplab.errors import ToipLabError
 from toiplab.exam import sip, ssh
 from toiplab.exam.runner import Outcome, run_check
 from toiplab.hardware import Hardware, NatAdapter
+from toiplab.machine.ports import LOOPBACK
 from toiplab.phones import sipsak
 
 needs_sipsak = pytest.mark.skipif(
@@ -129,7 +130,7 @@ def test_register_is_let_in_and_taken_back(subject):
     with Registrar(subject.secrets.extensions) as server:
         assert told(sip.register, led_to(subject, "sip", server.port)) == (
             Outcome.PASS,
-            "2001 2002 5001 5002: 200 OK; wrong secret: 403 Forbidden; "
+            "2001 2002 2003 2004 5001 5002 5003 5004: 200 OK; wrong secret: 403 Forbidden; "
             "unknown phone: 403 Forbidden",
         )
         assert server.contacts == {}
@@ -148,7 +149,7 @@ def test_a_secret_too_long_for_sipsak_is_skipped_and_said_so(subject):
     with Registrar(examined.secrets.extensions) as server:
         assert told(sip.register, led_to(examined, "sip", server.port)) == (
             Outcome.PASS,
-            "2002 5001 5002: 200 OK; wrong secret: 403 Forbidden; "
+            "2002 2003 2004 5001 5002 5003 5004: 200 OK; wrong secret: 403 Forbidden; "
             "unknown phone: 403 Forbidden; secret too long for sipsak: 2001",
         )
 
@@ -164,7 +165,7 @@ def test_no_secret_that_sipsak_takes_is_an_error(subject):
 
 
 @needs_sipsak
-@pytest.mark.parametrize("number", ["2001", "5002"])
+@pytest.mark.parametrize("number", ["2001", "5004"])
 def test_any_phone_whose_secret_is_refused_fails(number, subject):
     known = subject.secrets.extensions | {number: "another one"}
     with Registrar(known) as server:
@@ -209,7 +210,7 @@ def test_a_secret_is_never_an_argument_nor_in_the_log(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     log = tmp_path / "log"
 
-    sipsak.Server(ssh.LOOPBACK, 5060, log).register("2001", "zXy9secret")
+    sipsak.Server(LOOPBACK, 5060, log).register("2001", "zXy9secret")
 
     assert (tmp_path / "stdin").read_text() == "zXy9secret\n"
     assert "zXy9secret" not in (tmp_path / "argv").read_text() + log.read_text()
@@ -217,7 +218,7 @@ def test_a_secret_is_never_an_argument_nor_in_the_log(tmp_path, monkeypatch):
 
 def test_a_secret_longer_than_sipsak_takes_is_refused(tmp_path):
     with pytest.raises(ToipLabError, match="2001: its secret is longer than 20 characters"):
-        sipsak.Server(ssh.LOOPBACK, 5060, tmp_path / "log").register("2001", "x" * 21)
+        sipsak.Server(LOOPBACK, 5060, tmp_path / "log").register("2001", "x" * 21)
 
 
 @pytest.mark.parametrize(

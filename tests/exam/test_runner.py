@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from toiplab.exam import junit
-from toiplab.exam.first import FIRST_EXAM
+from toiplab.exam.plan import FIRST_EXAM
 from toiplab.exam.registry import Check, CheckFailedError, Fact, agree, check
 from toiplab.exam.runner import Outcome, Report, missed, print_summary, run_check, run_exam
 from toiplab.exam.subject import MachineGuest
@@ -94,7 +94,7 @@ def test_the_summary_tells_every_failure_in_full(progress):
         "! A6 FAIL (first boot): this fails",
         "    parking time: expected 45 sec, saw 10 sec",
         "    slots: expected 2, saw 1",
-        "2 checks: 1 passed, 1 failed, 0 could not look",
+        "2 checks: 1 passed, 1 failed, 0 could not look, 0 skipped",
     ]
 
 

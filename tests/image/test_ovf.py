@@ -42,6 +42,14 @@ def test_read_gives_back_what_was_written(hardware: Hardware, disk_facts: DiskFa
         (NatAdapter(),),
         (InternalAdapter('a"b'), NatAdapter(), InternalAdapter("c\td"), NatAdapter()),
         (NatAdapter((Forward("<&>", "udp", IPv4Address("0.0.0.0"), 1, 65535),)),),
+        (
+            NatAdapter(
+                tuple(
+                    Forward(f"rtp{port}", "udp", IPv4Address("127.0.0.1"), port, port)
+                    for port in range(10000, 10200)
+                )
+            ),
+        ),
     ],
 )
 def test_adapters_keep_their_order(

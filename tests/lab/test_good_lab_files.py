@@ -15,16 +15,37 @@ from toiplab.lab.model import Lab
 
 Loaded = Callable[..., Lab]
 ISI = PROJECT / "labs" / "isi.yml"
+CLASSE = PROJECT / "labs" / "classe.yml"
 WITHOUT_DEFAULT = ("name", "title", "networks", "contexts")
 
 
 def test_the_default_lab_file_is_what_the_course_asks_for() -> None:
     lab = load(ISI)
 
-    assert [extension.number for extension in lab.extensions] == ["2001", "2002", "5001", "5002"]
+    assert {name: [each.number for each in it.extensions] for name, it in lab.contexts.items()} == {
+        "dakar": ["2001", "2002", "2003", "2004"],
+        "ISI_KM": ["5001", "5002", "5003", "5004"],
+    }
     assert (lab.nat_interface, lab.lab_interface) == ("enp0s3", "enp0s8")
-    assert len(lab.hardware.forwards) == 2 + 40
+    assert len(lab.hardware.forwards) == 2 + 80
     assert {forward.host_address for forward in lab.hardware.forwards} == {IPv4Address("127.0.0.1")}
+
+
+def test_the_lab_of_a_class_holds_thirty_phones_and_ten_calls_at_once() -> None:
+    lab, isi = load(CLASSE), load(ISI)
+    (served,) = lab.networks.lab.dhcp
+    addresses = int(served.range.last) - int(served.range.first) + 1
+    ports = len(set(lab.networks.nat.rtp))
+    calls, phones, media, rtp_and_rtcp = 10, 2, 2, 2
+
+    assert len(lab.extensions) == 30
+    assert max(len(context.extensions) for context in lab.contexts.values()) == 2 * calls
+    assert addresses >= 30 + 10
+    # chan_sip keeps what a call had for half a minute: as many have just ended
+    assert ports >= 2 * calls * phones * media * rtp_and_rtcp
+    assert (lab.parking, lab.voicemail) == (isi.parking, isi.voicemail)
+    assert lab.hardware.name != isi.hardware.name
+    assert lab.networks.lab.name != isi.networks.lab.name
 
 
 def test_a_key_that_is_left_out_has_the_value_the_default_file_shows(

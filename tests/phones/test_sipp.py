@@ -11,7 +11,7 @@ from tests.exam.registrar import Registrar
 from toiplab.errors import ToipLabError
 from toiplab.host import which
 from toiplab.phones.baresip import Baresip
-from toiplab.phones.handset import Account
+from toiplab.phones.handset import Account, Place
 from toiplab.phones.sipp import Media, Sipp, Tally, _scenario, read_media, read_tally
 from toiplab.phones.sound import write_ulaw_tone
 
@@ -46,7 +46,7 @@ def server():
 
 @pytest.fixture
 def sipp(server, tmp_path):
-    return Sipp(LOOPBACK, server.port, tmp_path)
+    return Sipp(Place(LOOPBACK, server.port), tmp_path)
 
 
 @needs_sipp
@@ -56,6 +56,15 @@ def test_phones_register_with_their_secrets(sipp, server):
     assert (tally.well, tally.failed, tally.refusal) == (2, 0, "")
     assert set(server.contacts) == set(SECRETS)
     assert tally.rate > 2
+
+
+@needs_sipp
+def test_registrations_are_taken_back(sipp, server):
+    accounts = [Account(number, secret) for number, secret in SECRETS.items()]
+    sipp.register(accounts, rate=50)
+
+    assert sipp.take_back(accounts).well == 2
+    assert server.contacts == {}
 
 
 @needs_sipp
@@ -89,7 +98,7 @@ def test_no_secret_is_in_the_arguments_or_stays_in_a_file(sipp, tmp_path, monkey
 
 @needs_sipp
 def test_a_sipp_that_cannot_run_is_an_error_that_names_its_log(tmp_path):
-    sipp = Sipp(LOOPBACK, 5060, tmp_path, runner=lambda argv: ["sh", "-c", "echo no; exit 3"])
+    sipp = Sipp(Place(LOOPBACK, runner=lambda argv: ["sh", "-c", "echo no; exit 3"]), tmp_path)
 
     with pytest.raises(ToipLabError) as error:
         sipp.register([Account("2001", "x")])
@@ -118,7 +127,7 @@ def test_what_answers_speaks_and_hears_the_end(sipp, tmp_path):
 @pytest.mark.parametrize("video", [True, False])
 @pytest.mark.parametrize("sound", ["", "a & b.ulaw"])
 def test_scenarios_are_xml(tmp_path, video, sound):
-    settings = {"video": video, "sound": sound, "milliseconds": 500}
+    settings = {"video": video, "sound": sound, "milliseconds": 500, "expires": 0}
     for name in ("register", "call", "answer"):
         text = _scenario(tmp_path, name, settings).read_text()
         expat.ParserCreate().Parse(text, True)

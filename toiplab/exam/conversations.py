@@ -1,37 +1,45 @@
-"""Rows V4 and A4: phones call each other, and hear each other."""
+"""Rows V4, A4 and A9: phones call each other, hear each other, and hear the lab's language."""
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
-from toiplab.exam.handsets import (
-    TONES,
-    connect,
-    hear_one_another,
-    pairs,
-    phone_check,
-    phones_of,
-    register,
-)
+from toiplab.exam.cast import Party
+from toiplab.exam.handsets import connect, hear_one_another, switched_on
+from toiplab.exam.places import NatPhones
 from toiplab.exam.prompts import prompt, wait_for_prompt
-from toiplab.exam.registry import CheckFailedError
+from toiplab.exam.registry import CheckFailedError, NotHereError, check
 from toiplab.exam.subject import Subject
-from toiplab.phones.handset import PhoneError
+from toiplab.lab.model import Context, Extension
+from toiplab.phones.handset import Handset, PhoneError, Phones
 
+PAIR: Party = (2,)
+STRANGERS: Party = (1, 1)
 TOLERANCE_SECONDS = 2.0  # of the seconds a phone rings
 GREETING = "vm-theperson"  # what voicemail says first
-GREETING_SECONDS = 10.0
+NOBODY = "pbx-invalid"  # what is said of a number that nobody has
+PROMPT_SECONDS = 12.0
 
 
-@phone_check("V4", "through the forwards: register, call, sound both ways, hang up on either side")
+@check(
+    "V4",
+    "through the forwards: register, call, sound both ways, hang up on either side",
+    takes=(PAIR,),
+)
+def through_forwards(subject: Subject) -> str:
+    """As a softphone on the host does."""
+    return _conversation(subject, NatPhones.of(subject))
+
+
+@check("A4", "a call: ringing, answer, sound both ways, hang up on either side", takes=(PAIR,))
 def conversation(subject: Subject) -> str:
     """One calls and hangs up; then the other does."""
-    phones, (one, other) = phones_of(subject), pairs(subject)[0]
-    with (
-        phones.phone(one.number, tone=TONES[0]) as first,
-        phones.phone(other.number, tone=TONES[1]) as second,
-    ):
-        register((first, second))
+    return _conversation(subject, None)
+
+
+def _conversation(subject: Subject, phones: Phones | None) -> str:
+    with switched_on(subject, phones) as (first, second):
         told = []
         for caller, called in ((first, second), (second, first)):
             connect(caller, called)
@@ -42,46 +50,85 @@ def conversation(subject: Subject) -> str:
     return "; ".join(told)
 
 
-@phone_check("A4", "nobody answers: voicemail does, when the lab says, in the lab's language")
+@check("A4", "nobody answers: after the lab's seconds it is voicemail, or over", takes=(PAIR,))
 def unanswered(subject: Subject) -> str:
-    """From the first ring to voicemail's answer."""
-    phones, (one, other) = phones_of(subject), pairs(subject)[-1]
-    wanted = next(c for c in subject.lab.contexts.values() if other in c.extensions).ring_seconds
-    greeting = prompt(subject, GREETING)
-    with (
-        phones.phone(one.number, tone=TONES[0]) as caller,
-        phones.phone(other.number, tone=TONES[1]) as called,
-    ):
-        register((caller, called))
+    """From the first ring to what the lab says follows."""
+    context = _context(subject, subject.players[1])
+    wanted = context.ring_seconds
+    voicemail = context.unanswered == "voicemail"
+    greeting = prompt(subject, GREETING) if voicemail else None
+    with switched_on(subject) as (caller, called):
         caller.call(called.number)
         rung = called.wait_for_call()
-        seconds = caller.wait_established(2 * wanted) - rung
+        seconds = _end_of_ringing(caller, 2 * wanted, answered=voicemail) - rung
         if abs(seconds - wanted) > TOLERANCE_SECONDS:
             raise CheckFailedError(
                 f"{called.number}: expected to ring for {wanted} s, rang for {seconds:.1f} s"
             )
         called.wait_closed()
-        heard = wait_for_prompt(caller, greeting, GREETING_SECONDS)
+        heard = wait_for_prompt(caller, greeting, PROMPT_SECONDS) if greeting else "it is over"
         caller.hang_up()
     return f"{called.number} rang for {seconds:.1f} s, then {heard}"
 
 
-@phone_check("A4", "phones of one context do not reach those of another")
+@check("A4", "phones of one context do not reach those of another", takes=(STRANGERS,))
 def apart(subject: Subject) -> str:
-    """A phone of the first context calls one of the second, which must not ring."""
-    (other, _), (one, _), *_ = pairs(subject, 2)
-    phones = phones_of(subject)
-    with (
-        phones.phone(one.number, tone=TONES[0]) as caller,
-        phones.phone(other.number, tone=TONES[1]) as called,
-    ):
-        register((caller, called))
-        caller.call(called.number)
-        refusal = caller.wait_closed(within=20)
-        with suppress(PhoneError):
-            called.wait_for_call(within=0)
-            raise CheckFailedError(f"{called.number} rings when {caller.number} calls it")
-    return f"{one.number} calls {other.number}: {refusal}"
+    """Each calls the other, which must not ring."""
+    with switched_on(subject) as (one, other):
+        told = []
+        for caller, called in ((one, other), (other, one)):
+            caller.call(called.number)
+            try:
+                why = caller.wait_closed()
+            finally:
+                _check_it_did_not_ring(called, caller)
+            told.append(f"{caller.number} calls {called.number}: {why}")
+    return "; ".join(told)
 
 
-CHECKS = (conversation, unanswered, apart)
+def _check_it_did_not_ring(called: Handset, caller: Handset) -> None:
+    with suppress(PhoneError):
+        called.wait_for_call(within=0)
+        raise CheckFailedError(f"{called.number} rings when {caller.number} calls it")
+
+
+@check("A9", "an unknown number is answered in the lab's language", takes=((1,),))
+def spoken(subject: Subject) -> str:
+    """The file that is heard is the language's own, and not the English one."""
+    (player,) = subject.players
+    wanted = prompt(subject, NOBODY)
+    with switched_on(subject) as (caller,):
+        caller.call(_nobody(subject, player))
+        caller.wait_established()
+        heard = wait_for_prompt(caller, wanted, PROMPT_SECONDS, own_language=True)
+        caller.wait_closed()
+    return f"{subject.lab.sip.language}: {heard}"
+
+
+def _context(subject: Subject, extension: Extension) -> Context:
+    return next(c for c in subject.lab.contexts.values() if extension in c.extensions)
+
+
+def _end_of_ringing(caller: Handset, within: float, *, answered: bool) -> float:
+    """When somebody answered, or the call was given up (monotonic clock)."""
+    if answered:
+        return caller.wait_established(within)
+    caller.wait_closed(within)
+    return time.monotonic()
+
+
+def _nobody(subject: Subject, player: Extension) -> str:
+    """A number that the player may dial and nobody has.
+
+    Raises:
+        NotHereError: the context's patterns have none.
+    """
+    taken = {extension.number for extension in subject.lab.extensions}
+    for extension in (player, *_context(subject, player).extensions):
+        for digit in "9876543210":
+            if (number := f"{extension.number[:-1]}{digit}") not in taken:
+                return number
+    raise NotHereError("every number of the context's patterns is a phone's")
+
+
+CHECKS = (unanswered, conversation, through_forwards, spoken, apart)

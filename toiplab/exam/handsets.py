@@ -1,21 +1,15 @@
-"""The phones of an exam: who plays which part, and what they must hear."""
+"""The phones of an exam at work: they are switched on, connected, and hear one another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from ipaddress import IPv4Address
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
-from toiplab.errors import ToipLabError
-from toiplab.exam.registry import Check, CheckFailedError, Look, check
-from toiplab.exam.ssh import LOOPBACK
+from toiplab.exam.places import phones_of
+from toiplab.exam.registry import CheckFailedError
 from toiplab.exam.subject import Subject
-from toiplab.lab.model import Extension
-from toiplab.lab.secrets import Secrets
 from toiplab.machine.waiting import Deadline
-from toiplab.phones.baresip import Baresip
-from toiplab.phones.handset import Account, Handset, PhoneError, Phones
+from toiplab.phones.handset import Handset, Phones
 from toiplab.phones.sound import Heard
 
 # One for each phone of a call: none is a multiple of another, nor one of a keypad's tones.
@@ -25,68 +19,34 @@ GLANCE_SECONDS = 0.4
 HEAR_SECONDS = 8.0
 
 
-@dataclass(frozen=True)
-class NatPhones:
-    """Phones on the host, which reach the appliance through its NAT forwards (row V4)."""
+@contextmanager
+def switched_on(
+    subject: Subject, phones: Phones | None = None, *, message_light: str = ""
+) -> Iterator[tuple[Handset, ...]]:
+    """The subject's players' softphones, each with a voice of its own, once all are registered.
 
-    address: IPv4Address
-    port: int
-    secrets: Secrets
-    folder: Path
-
-    @classmethod
-    def of(cls, subject: Subject) -> NatPhones:
-        """Phones that register at the forward named ``sip``."""
-        forward = subject.forward("sip")
-        address = LOOPBACK if forward.host_address.is_unspecified else forward.host_address
-        return cls(address, forward.host_port, subject.secrets, subject.logs / "phones")
-
-    def phone(self, number: str, *, tone: int, message_light: bool = False) -> Baresip:
-        """A softphone with that number's account."""
-        secret = self.secrets.extensions[number]
-        account = Account(number, secret, self.address, self.port)
-        return Baresip(account, tone=tone, folder=self.folder, message_light=message_light)
-
-
-def phones_of(subject: Subject) -> Phones:
-    """Where the subject's phones come from: the forwards, unless it says otherwise."""
-    return subject.phones or NatPhones.of(subject)
-
-
-def phone_check(row: str, title: str) -> Callable[[Look], Check]:
-    """Make a function into a check; a phone that waits in vain is the appliance's failure."""
-
-    def made(look: Look) -> Check:
-        def run(subject: Subject) -> str:
-            try:
-                return look(subject)
-            except PhoneError as error:
-                raise CheckFailedError(str(error)) from None
-
-        run.__name__ = look.__name__
-        return check(row, title)(run)
-
-    return made
-
-
-def pairs(subject: Subject, wanted: int = 1) -> list[tuple[Extension, Extension]]:
-    """Pairs of phones that may call each other; the lab's last context comes first.
+    They stand where the subject's phones do, or where ``phones`` says. The phone of the
+    number ``message_light`` asks to be told of messages.
 
     Raises:
-        ToipLabError: the lab has fewer pairs than wanted.
+        PhoneError: one is not let in.
     """
-    found = [
-        (first, second)
-        for context in reversed(subject.lab.contexts.values())
-        for first, second in zip(context.extensions[::2], context.extensions[1::2], strict=False)
-    ]
-    if len(found) < wanted:
-        raise ToipLabError(
-            f"{subject.lab.name}: {len(found)} pairs of phones that may call each other, "
-            f"this check takes {wanted}",
-            hint="give a context of the lab file more extensions",
+    phones = phones or phones_of(subject)
+    with ExitStack() as stack:
+        handsets = tuple(
+            stack.enter_context(
+                phones.phone(
+                    player.number,
+                    subject.logs,
+                    tone=tone,
+                    message_light=player.number == message_light,
+                )
+            )
+            for player, tone in zip(subject.players, TONES, strict=False)
         )
-    return found
+        for handset in handsets:
+            handset.register()
+        yield handsets
 
 
 def connect(caller: Handset, called: Handset) -> None:
@@ -137,9 +97,3 @@ def hears_music(phone: Handset, within: float = HEAR_SECONDS) -> Heard:
             return heard
         if deadline.passed:
             raise CheckFailedError(f"{phone.number}: expected music, heard {heard}")
-
-
-def register(phones: Iterable[Handset]) -> None:
-    """Wait until the server has let all of them in."""
-    for phone in phones:
-        phone.register()

@@ -14,7 +14,7 @@ from pathlib import Path
 from toiplab import files
 from toiplab.exam.runner import Outcome, Report, Result
 
-ELEMENTS = {Outcome.FAIL: "failure", Outcome.ERROR: "error"}
+ELEMENTS = {Outcome.FAIL: "failure", Outcome.ERROR: "error", Outcome.SKIP: "skipped"}
 NOT_XML = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
 
 
@@ -54,5 +54,6 @@ def _counts(results: Iterable[Result]) -> dict[str, str]:
         "tests": str(len(results)),
         "failures": str(sum(result.outcome is Outcome.FAIL for result in results)),
         "errors": str(sum(result.outcome is Outcome.ERROR for result in results)),
+        "skipped": str(sum(result.outcome is Outcome.SKIP for result in results)),
         "time": f"{sum(result.seconds for result in results):.3f}",
     }

@@ -1,56 +1,36 @@
-"""Row A6: a call is parked, its slot is spoken, it is taken back, or comes back by itself."""
+"""Rows A6 and A10: a call is parked, hears music, is taken back, or comes back by itself."""
 
 from __future__ import annotations
 
 import re
 import time
 
-from toiplab.exam.handsets import (
-    TONES,
-    connect,
-    hear_one_another,
-    hears_music,
-    pairs,
-    phone_check,
-    phones_of,
-    register,
-)
-from toiplab.exam.prompts import prompt
-from toiplab.exam.registry import CheckFailedError, Fact, agree
+from toiplab.exam.handsets import connect, hear_one_another, hears_music, switched_on
+from toiplab.exam.prompts import hold_music, prompt, wait_for_music, wait_for_prompt
+from toiplab.exam.registry import CheckFailedError, check
 from toiplab.exam.subject import Subject
 from toiplab.phones.handset import Handset
 
 KEY_SECONDS = 1.0  # "transfer" is spoken before the number can be dialled
 SPOKEN_SECONDS = 15.0
+HEARD_SECONDS = 2.0  # by then, all that was heard is in the recording
 TOLERANCE_SECONDS = 3.0  # of the time a call stays parked
 RETURN_SECONDS = 15.0
-PARKED = re.compile(r"^(\d+)\s+SIP/(\w+)-|Space\s*:\s*(\d+)", re.MULTILINE)
+PARKED = re.compile(r"Space\s*:\s*(\d+)\s+Channel\s*:\s*SIP/(\w+)-")
 
 
-@phone_check("A6", "a parked call: its slot is spoken, music plays, another phone takes it back")
+@check(
+    "A6",
+    "a parked call: its slot is spoken, music plays, another phone takes it back",
+    takes=((3,), (2, 1)),
+)
 def taken_back(subject: Subject) -> str:
-    """The called phone parks its caller; a phone of another pair takes the call."""
-    (one, other), (third, _), *_ = pairs(subject, 2)
-    phones = phones_of(subject)
-    slot = str(subject.lab.parking.slots.first)
-    spoken = [prompt(subject, f"digits/{digit}") for digit in dict.fromkeys(slot)]
-    with (
-        phones.phone(one.number, tone=TONES[0]) as caller,
-        phones.phone(other.number, tone=TONES[1]) as parker,
-        phones.phone(third.number, tone=TONES[2]) as taker,
-    ):
-        register((caller, parker, taker))
+    """The called phone parks its caller; a third phone takes the call."""
+    with switched_on(subject) as (caller, parker, taker):
         connect(caller, parker)
-        park(subject, parker)
-        parker.wait_closed(SPOKEN_SECONDS)
-        heard = parker.recording()
-        agree(
-            Fact(f"calls parked in {slot}", True, slot in _parked(subject)),
-            *(
-                Fact(f"{parker.number} hears {digit.name}", True, digit.heard_in(heard))
-                for digit in spoken
-            ),
-        )
+        slot = park(subject, parker, caller)
+        for digit in dict.fromkeys(slot):
+            wait_for_prompt(parker, prompt(subject, f"digits/{digit}"), HEARD_SECONDS)
         hears_music(caller)
         taker.call(slot)
         taker.wait_established()
@@ -60,18 +40,13 @@ def taken_back(subject: Subject) -> str:
     return f"slot {slot} spoken, music heard; {told}"
 
 
-@phone_check("A6", "a parked call that nobody takes comes back, when the lab says")
+@check("A6", "a parked call that nobody takes comes back, when the lab says", takes=((2,),))
 def comes_back(subject: Subject) -> str:
     """It rings again at the phone that parked it."""
-    phones, (one, other) = phones_of(subject), pairs(subject)[0]
     wanted = subject.lab.parking.seconds
-    with (
-        phones.phone(one.number, tone=TONES[0]) as caller,
-        phones.phone(other.number, tone=TONES[1]) as parker,
-    ):
-        register((caller, parker))
+    with switched_on(subject) as (caller, parker):
         connect(caller, parker)
-        park(subject, parker)
+        transfer(parker, subject.lab.features.blind_transfer, subject.lab.parking.number)
         hears_music(caller, SPOKEN_SECONDS)
         parked = time.monotonic()
         parker.wait_closed(SPOKEN_SECONDS)
@@ -88,9 +63,32 @@ def comes_back(subject: Subject) -> str:
     return f"back after {seconds:.1f} s; {told}"
 
 
-def park(subject: Subject, parker: Handset) -> None:
-    """Transfer the other party of a call to the parking number."""
+@check("A10", "the music on hold that is heard is the MP3 of the appliance", takes=((1,),))
+def music_on_hold(subject: Subject) -> str:
+    """A phone parks itself, and listens."""
+    opening = hold_music(subject)
+    with switched_on(subject) as (caller,):
+        caller.call(subject.lab.parking.number)
+        caller.wait_established()
+        told = wait_for_music(caller, opening, SPOKEN_SECONDS)
+        caller.hang_up()
+        caller.wait_closed()
+    return told
+
+
+def park(subject: Subject, parker: Handset, caller: Handset) -> str:
+    """Transfer the other party of a call to the parking number; the slot it is in.
+
+    Raises:
+        CheckFailedError: it is in none, by what Asterisk says.
+    """
     transfer(parker, subject.lab.features.blind_transfer, subject.lab.parking.number)
+    parker.wait_closed(SPOKEN_SECONDS)
+    shown = subject.act("asterisk -rx 'parking show default'").output
+    slots: dict[str, str] = {number: slot for slot, number in PARKED.findall(shown)}
+    if caller.number not in slots:
+        raise CheckFailedError(f"expected {caller.number} to be parked, saw {slots or 'nobody'}")
+    return slots[caller.number]
 
 
 def transfer(phone: Handset, key: str, number: str) -> None:
@@ -100,9 +98,4 @@ def transfer(phone: Handset, key: str, number: str) -> None:
     phone.press(number)
 
 
-def _parked(subject: Subject) -> str:
-    """What Asterisk says is parked, at this moment."""
-    return subject.act("asterisk -rx 'parking show default'").output.partition("Parked Calls")[2]
-
-
-CHECKS = (taken_back, comes_back)
+CHECKS = (comes_back, taken_back, music_on_hold)

@@ -1,7 +1,7 @@
 """What a check is: a row of the contract, a function that looks, and what it saw.
 
 A module of the exam holds functions made into checks by ``@check`` and lists them, in the
-order they run, in its ``CHECKS``; ``first_exam`` strings those lists together.
+order they run, in its ``CHECKS``; ``plan`` strings those lists together.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from toiplab.exam.cast import Party
 from toiplab.exam.subject import Subject
 
 SHOWN = 5
@@ -22,12 +23,17 @@ class Check:
 
     ``row`` is the row of the contract it proves, such as ``A6``; ``whole`` is the row of
     what concerns the machine as a whole. ``run`` raises CheckFailedError when the subject
-    is not as the lab says.
+    is not as the lab says, NotHereError when this exam has no way to look.
+
+    ``takes`` are the phones it is played with, the first that the lab has of several ways;
+    while it is played, nobody else has them. One that runs ``alone`` disturbs all others.
     """
 
     row: str
     title: str
     run: Look
+    takes: tuple[Party, ...] = ()
+    alone: bool = False
 
     @property
     def name(self) -> str:
@@ -35,17 +41,23 @@ class Check:
         return f"{self.row} {self.run.__name__}"
 
 
-def check(row: str, title: str) -> Callable[[Look], Check]:
+def check(
+    row: str, title: str, *, takes: tuple[Party, ...] = (), alone: bool = False
+) -> Callable[[Look], Check]:
     """Make a function into the check of a row."""
 
     def made(look: Look) -> Check:
-        return Check(row, title, look)
+        return Check(row, title, look, takes, alone)
 
     return made
 
 
 class CheckFailedError(Exception):
     """The subject is not as it should be; the message says what was expected and seen."""
+
+
+class NotHereError(Exception):
+    """The check cannot be tried in this exam, on this host or on this lab; why."""
 
 
 @dataclass(frozen=True)

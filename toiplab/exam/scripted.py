@@ -1,13 +1,18 @@
-"""Rows A1, A2 and V4 by scripted calls: what is agreed, who is let in, and how many at once."""
+"""Rows A1, A2 and A4 by scripted calls: what is agreed, who is let in, and how many at once."""
 
 from __future__ import annotations
 
-from toiplab.exam.handsets import TONES, NatPhones, pairs
-from toiplab.exam.registry import CheckFailedError, Fact, agree, check
+from collections import Counter
+from pathlib import Path
+
+from toiplab.exam.handsets import TONES
+from toiplab.exam.places import account, phones_of, recorded
+from toiplab.exam.registry import CheckFailedError, Fact, agree, check, few
 from toiplab.exam.subject import Subject
 from toiplab.phones.handset import Account
 from toiplab.phones.sipp import Sipp, Tally
 from toiplab.phones.sound import write_ulaw_tone
+from toiplab.wire import pcap, rtp
 
 EVENTS = "telephone-event"
 NAMES = {"ulaw": "PCMU", "alaw": "PCMA", "gsm": "GSM", "g722": "G722"}  # RFC 3551 section 6
@@ -15,21 +20,25 @@ VIDEO = {"h264": "H264"}
 OFFERED = ("PCMU", "PCMA", "GSM")
 REFUSED = "403 Forbidden"
 STRANGER = Account("intrus", "ouvre-toi")
+CALLS = 10
 SECONDS_OF_SPEECH = 6
 ANSWERING_PORT = 11900  # none that a phone takes for itself
 REMAINS = "INVITE|ACK|BYE|CANCEL"  # the last message of a call
 REMAINS_SECONDS = 45
 PORTS_PER_CALL = 4  # two phones, each with sound and its report (RFC 3550 section 11)
+PACKETS_IN_A_SECOND = 50
+ENOUGH = 0.9  # of a call's packets: its first and last moments are not yet sound both ways
 REGISTER_SECONDS = 10.0
+REGISTER_RATE = 20  # in a second
 
 
-@check("A1", "an offer of audio and H.264: what the lab says is agreed, and nothing else")
+@check("A1", "an offer of audio and H.264: what the lab says is agreed, no more", takes=((1,),))
 def agreed(subject: Subject) -> str:
     """Voicemail answers at once; it is asked for PCMU, PCMA and GSM, digits and video."""
-    one, _ = pairs(subject)[0]
-    caller = _account(subject, one.number)
-    tally = _sipp(subject).call([(caller, subject.lab.voicemail.number)], video=True)
-    _well(tally, f"{one.number} calls {subject.lab.voicemail.number}")
+    number = subject.players[0].number
+    wanted = subject.lab.voicemail.number
+    tally = _sipp(subject).call([(account(subject, number), wanted)], video=True)
+    _well(tally, f"{number} calls {wanted}")
     audio, video = tally.medium("audio"), tally.medium("video")
     names = {NAMES[codec] for codec in subject.lab.sip.codecs} & set(OFFERED)
     if subject.lab.sip.dtmf_mode == "rfc2833":
@@ -42,23 +51,25 @@ def agreed(subject: Subject) -> str:
     return "; ".join(f"{medium.kind}: {' '.join(medium.formats)}" for medium in tally.answer)
 
 
-@check("A2", "every phone registers")
+@check("A2", "the whole class registers within ten seconds", takes=((1,),), alone=True)
 def all_register(subject: Subject) -> str:
     """All of the lab's phones, with their own secrets."""
-    accounts = [_account(subject, extension.number) for extension in subject.lab.extensions]
-    tally = _sipp(subject).register(accounts, rate=20)
+    accounts = [account(subject, extension.number) for extension in subject.lab.extensions]
+    sipp = _sipp(subject)
+    tally = sipp.register(accounts, rate=REGISTER_RATE)
+    sipp.take_back(accounts)
     _well(tally, "registrations")
     if tally.seconds > REGISTER_SECONDS:
         raise CheckFailedError(
             f"{tally.well} phones: expected within {REGISTER_SECONDS:g} s, took {tally.seconds:.1f}"
         )
-    return f"{tally.well} phones in {tally.seconds:.1f} s"
+    return f"{tally.well} phones in {tally.seconds:.1f} s, {tally.rate:.1f} in a second"
 
 
-@check("A2", "a call with a wrong secret and a guest's are refused in the same words")
+@check("A2", "a call with a wrong secret and a guest's are refused alike", takes=((2,),))
 def refused(subject: Subject) -> str:
     """Neither reaches a phone, and nobody learns which numbers exist."""
-    one, other = pairs(subject)[0]
+    one, other = subject.players
     sipp = _sipp(subject)
     wrong = Account(one.number, f"{subject.secrets.extensions[one.number]}x")
     seen = [sipp.call([(account, other.number)]) for account in (wrong, STRANGER)]
@@ -70,22 +81,48 @@ def refused(subject: Subject) -> str:
     return f"wrong secret: {seen[0].refusal}; a guest: {seen[1].refusal}"
 
 
-@check("V4", "as many calls at once as there are ports for their sound")
+@check("A4", "ten calls at once, sound both ways", takes=((2,),), alone=True)
 def load(subject: Subject) -> str:
-    """All between two phones; both sides speak."""
-    one, other = pairs(subject)[0]
-    caller, called = (_account(subject, extension.number) for extension in (one, other))
+    """All between two phones; both sides speak. Fewer where the lab has fewer ports."""
+    caller, called = (account(subject, player.number) for player in subject.players)
     rtp = subject.lab.networks.nat.rtp
-    count = (rtp.last - rtp.first + 1) // PORTS_PER_CALL
+    count = min(CALLS, (rtp.last - rtp.first + 1) // PORTS_PER_CALL)
     sound = subject.logs / "tone.ulaw"
     write_ulaw_tone(sound, TONES[0])
     sipp = _sipp(subject)
     _wait_until_ports_are_free(subject)
     _well(sipp.register([called], port=ANSWERING_PORT), "registration")
-    with sipp.answering(ANSWERING_PORT, sound=sound):
+    with (
+        recorded(subject, subject.logs / "load.pcap") as capture,
+        sipp.answering(ANSWERING_PORT, sound=sound),
+    ):
         tally = sipp.call([(caller, called.number)] * count, seconds=SECONDS_OF_SPEECH, sound=sound)
+    sipp.take_back([called])
     _well(tally, "calls")
-    return f"{tally.well} calls of {SECONDS_OF_SPEECH} s in {tally.seconds:.1f} s"
+    told = f"{tally.well} calls of {SECONDS_OF_SPEECH} s in {tally.seconds:.1f} s"
+    return f"{told}, {_sound(subject, capture, count)}" if capture else told
+
+
+def _sound(subject: Subject, capture: Path, calls: int) -> str:
+    """Check that the server spoke to both phones of every call, for as long as it lasted.
+
+    Asterisk sends a packet on for each that it gets, 50 in a second (RFC 3551, section 4.5).
+    """
+    server = str(phones_of(subject).place(subject.players[0].number).server)
+    streams = Counter(
+        (datagram.source.port, datagram.target.port)
+        for datagram in pcap.read(capture)
+        if datagram.source.address == server and rtp.parse(datagram.payload)
+    )
+    wanted = round(ENOUGH * SECONDS_OF_SPEECH * PACKETS_IN_A_SECOND)
+    thin = sorted(packets for packets in streams.values() if packets < wanted)
+    agree(
+        Fact("streams of sound from the server", 2 * calls, len(streams)),
+        Fact(f"streams of fewer than {wanted} packets", [], few(thin)),
+    )
+    return (
+        f"{sum(streams.values()) / SECONDS_OF_SPEECH:.0f} packets in a second to {2 * calls} phones"
+    )
 
 
 def _wait_until_ports_are_free(subject: Subject) -> None:
@@ -100,13 +137,10 @@ def _well(tally: Tally, what: str) -> None:
     agree(Fact(f"{what} that failed", "0", f"{tally.failed} {tally.refusal}".strip()))
 
 
-def _account(subject: Subject, number: str) -> Account:
-    return Account(number, subject.secrets.extensions[number])
-
-
 def _sipp(subject: Subject) -> Sipp:
-    phones = NatPhones.of(subject)
-    return Sipp(phones.address, phones.port, subject.logs / "sipp")
+    place = phones_of(subject).place(subject.players[0].number)
+    return Sipp(place, subject.logs / "sipp")
 
 
-CHECKS = (agreed, all_register, refused, load)
+ALONE = (all_register, load)
+CHECKS = (refused, agreed)

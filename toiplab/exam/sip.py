@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from toiplab.errors import ToipLabError
 from toiplab.exam.registry import CheckFailedError, Fact, agree, check
-from toiplab.exam.ssh import LOOPBACK
 from toiplab.exam.subject import Subject
+from toiplab.machine.ports import reached_at
 from toiplab.phones import sipsak
 
 ACCEPTED, REFUSED = "200 OK", "403 Forbidden"
@@ -66,8 +66,7 @@ def register(subject: Subject) -> str:
 
 def _server(subject: Subject) -> sipsak.Server:
     forward = subject.forward("sip")
-    address = LOOPBACK if forward.host_address.is_unspecified else forward.host_address
-    return sipsak.Server(address, forward.host_port, subject.logs / "sipsak.log")
+    return sipsak.Server(reached_at(forward), forward.host_port, subject.logs / "sipsak.log")
 
 
 def _another(secret: str) -> str:

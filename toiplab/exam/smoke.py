@@ -1,179 +1,197 @@
-"""``invoke smoke``: the OVA that ships is booted and examined, restarted and examined again."""
+"""``invoke smoke``: the OVA that ships is booted and used, restarted and examined again."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from toiplab import host, manifest, releases
-from toiplab.errors import ToipLabError
-from toiplab.exam import junit
-from toiplab.exam.first import FIRST_EXAM
+from toiplab import host
+from toiplab.exam.candidate import read_candidate
+from toiplab.exam.places import LabPhones
+from toiplab.exam.plan import Plan
 from toiplab.exam.registry import Check
-from toiplab.exam.runner import Report, Result, missed, print_summary, run_exam
+from toiplab.exam.results import Results
+from toiplab.exam.runner import Report, Result, missed, run_exam
 from toiplab.exam.ssh import identity
 from toiplab.exam.subject import MachineGuest, Subject
-from toiplab.host import PROJECT
-from toiplab.image.ova import Ova, open_ova
-from toiplab.lab import secrets
-from toiplab.lab.load import load
-from toiplab.lab.model import Lab
-from toiplab.lab.secrets import Secrets
-from toiplab.machine.accelerator import Choice, KvmMemory
-from toiplab.machine.commandline import Lan
+from toiplab.exam.system import SETTLED
+from toiplab.exam.together import run_together
+from toiplab.machine.accelerator import Choice
+from toiplab.machine.lan.capture import CaptureError
+from toiplab.machine.lan.network import LabNetwork
 from toiplab.machine.machine import Machine
-from toiplab.machine.qemu import Disk
-from toiplab.machine.shell import Account
 from toiplab.machine.waiting import GuestError
-from toiplab.manifest import Manifest
 from toiplab.progress import Progress
+from toiplab.report.boots import TIMELINE_COMMAND
+from toiplab.report.page import Boot
 
-FIRST_BOOT, REBOOT = "first boot", "after a reboot"
+FIRST_BOOT, WITH_PHONES, REBOOT = "first boot", "with phones", "after a reboot"
+NAT_ADAPTER = 1
+PROGRAMS = ("qemu-system-x86_64", "qemu-img", "sipsak")
+PHONE_PROGRAMS = ("baresip", "sipp", "setpriv")
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """An OVA, with the lab, the secrets and the manifest it was built from."""
+class Options:
+    """What a user may choose.
 
-    ova: Ova
-    lab: Lab
-    secrets: Secrets
-    manifest: Manifest
-
-    def machine(
-        self, logs: Path, *, accelerator: Choice, progress: Progress, lan: Lan | None = None
-    ) -> Machine:
-        """The machine its OVF describes, on the very disk that ships, plugged into ``lan``."""
-        return Machine(
-            self.ova.hardware,
-            Disk(self.ova.backing(), "vmdk"),
-            logs,
-            Account(self.lab.administrator.login, self.secrets.administrator),
-            accelerator=accelerator,
-            kvm_memory=KvmMemory(logs.parent / "kvm-fails"),
-            lan=lan,
-            progress=progress,
-        )
-
-    def subject(self, machine: Machine, logs: Path) -> Subject:
-        """The booted machine, ready to be examined."""
-        return Subject(
-            guest=MachineGuest(machine),
-            lab=self.lab,
-            secrets=self.secrets,
-            release=releases.by_codename(self.manifest.release),
-            manifest=self.manifest,
-            hardware=self.ova.hardware,
-            logs=logs,
-        )
-
-
-def newest_ova(folder: Path) -> Path:
-    """The OVA that was built last.
-
-    Raises:
-        ToipLabError: there is none.
+    With ``nat_only`` the phones stand on the host, and there is no lab network. ``keep`` is
+    what to do with the machine after the exam, before its power is cut.
     """
-    found = sorted(folder.glob("*.ova"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise ToipLabError(f"{folder}: no OVA to boot", hint="build one: make ova")
-    return found[-1]
 
-
-def read_candidate(path: Path, lab_file: Path | None = None) -> Candidate:
-    """An OVA with what belongs to it; ``lab_file`` stands in for the one its manifest names.
-
-    Raises:
-        ToipLabError: the OVA or what belongs to it cannot be read, or the lab file is no
-            longer the one the OVA was built from.
-    """
-    ova = open_ova(path)
-    built = manifest.read(path)
-    if built.ova != path.name or built.ova_bytes != path.stat().st_size:
-        raise ToipLabError(
-            f"{manifest.path_for(path)}: speaks of another file ({built.ova}, "
-            f"{built.ova_bytes} bytes)",
-            hint="build again: make ova",
-        )
-    lab_path = lab_file or PROJECT / built.lab.file
-    lab = load(lab_path)
-    if hashlib.sha256(lab_path.read_bytes()).hexdigest() != built.lab.sha256:
-        raise ToipLabError(
-            f"{lab_path}: not as it was when {path.name} was built",
-            hint="build again (make ova), or name that lab file with --lab",
-        )
-    kept = secrets.path_for(lab_path)
-    if not kept.exists():
-        raise ToipLabError(
-            f"{kept}: absent, so nobody can log in to {path.name}",
-            hint="put it back from where the OVA was built, or build again: make ova",
-        )
-    return Candidate(ova, lab, secrets.for_lab(lab, lab_path), built)
+    lab_file: Path | None = None
+    accelerator: Choice = "auto"
+    plan: Plan = dataclasses.field(default_factory=Plan)
+    nat_only: bool = False
+    keep: Callable[[Machine], None] | None = None
 
 
 def smoke(
     ova: Path,
+    results: Results,
     *,
-    logs: Path,
-    lab_file: Path | None = None,
-    checks: Sequence[Check] = FIRST_EXAM,
-    accelerator: Choice = "auto",
+    options: Options | None = None,
     progress: Progress | None = None,
 ) -> int:
-    """Examine an OVA after its first boot and after a reboot.
+    """Examine an OVA: after its first boot, with phones, and after a reboot.
 
-    Writes ``junit.xml`` beside the logs; one of an exam before does not outlive the call.
+    Writes the report page and ``junit.xml``; what an exam before has left is removed.
     Returns the exit status: 0 all passed, 1 a check failed, 2 the exam could not run to its
     end.
 
     Raises:
         ToipLabError: the exam cannot begin.
     """
-    progress = progress or Progress()
-    for result in (logs / "junit.xml", logs / "sipsak.log"):
-        result.unlink(missing_ok=True)
-    host.require("sipsak", "qemu-system-x86_64", "qemu-img")
-    candidate = read_candidate(ova, lab_file)
-    with progress.step(f"Verify {ova.name}"):
-        candidate.ova.verify()
-    logs.mkdir(parents=True, exist_ok=True)
-    with candidate.machine(logs, accelerator=accelerator, progress=progress) as machine:
-        subject = candidate.subject(machine, logs)
-        first = first_boot(machine, subject, checks, progress)
-        again = after_reboot(machine, subject, checks, progress)
-    report = Report((*first, *again))
-    junit.write(report, logs / "junit.xml")
-    print_summary(report, progress)
-    progress.note(f"JUnit: {logs / 'junit.xml'}; serial console: {machine.serial_log}")
+    options, progress = options or Options(), progress or Progress()
+    plan, began = options.plan, time.time()
+    results.clear()
+    host.require(*PROGRAMS, *(PHONE_PROGRAMS if plan.with_phones else ()))
+    candidate = read_candidate(ova, options.lab_file)
+    with ExitStack() as stack:
+        lan = None
+        if plan.with_phones and not options.nat_only:
+            lan = stack.enter_context(LabNetwork.open())
+        with progress.step(f"Verify {ova.name}"):
+            candidate.ova.verify()
+        machine = stack.enter_context(
+            candidate.machine(
+                results.folder, accelerator=options.accelerator, progress=progress, lan=lan
+            )
+        )
+        subject = dataclasses.replace(
+            candidate.subject(MachineGuest(machine), results.folder),
+            phones=LabPhones(lan, candidate.lab, candidate.secrets) if lan else None,
+            nat_capture=results.nat_capture,
+        )
+        examination = Examination(subject, machine, results, progress)
+        report = Report(tuple(examination.run(plan)))
+        results.publish(
+            candidate,
+            report,
+            progress,
+            began=began,
+            where=machine.accelerator.upper(),
+            boots=tuple(examination.boots),
+        )
+        if options.keep and machine.running:
+            options.keep(machine)
     return report.status
 
 
-def first_boot(
-    machine: Machine, subject: Subject, checks: Sequence[Check], progress: Progress
-) -> list[Result]:
-    """Boot, and run the checks; what cannot be looked at is an error."""
-    try:
-        with progress.step("Boot"):
-            machine.boot()
-    except GuestError as error:
-        return list(missed(checks, progress, part=FIRST_BOOT, why=str(error)))
-    with progress.step(f"Exam: {FIRST_BOOT}"):
-        return list(run_exam(subject, checks, progress, part=FIRST_BOOT))
+class Examination:
+    """The exam of a machine that is switched on in it; what it saw of each boot is in ``boots``."""
 
+    def __init__(
+        self,
+        subject: Subject,
+        machine: Machine,
+        results: Results,
+        progress: Progress,
+    ) -> None:
+        self.boots: list[Boot] = []
+        self._subject = subject
+        self._machine = machine
+        self._results = results
+        self._progress = progress
 
-def after_reboot(
-    machine: Machine, subject: Subject, checks: Sequence[Check], progress: Progress
-) -> list[Result]:
-    """Reboot, and run the checks once more on the machine that must still be the same one."""
-    try:
-        with progress.step("Reboot"):
-            subject.act("true")  # of a machine that has ended, no restart would ever be seen
-            again = dataclasses.replace(subject, known_as=identity(subject))
-            machine.reboot()
-    except GuestError as error:
-        return list(missed(checks, progress, part=REBOOT, why=str(error)))
-    with progress.step(f"Exam: {REBOOT}"):
-        return list(run_exam(again, checks, progress, part=REBOOT))
+    def run(self, plan: Plan) -> Iterator[Result]:
+        """Run a plan's checks: the first ones, with phones, and the first ones again."""
+        with ExitStack() as recording:
+            yield from self.first_boot(plan.first, recording)
+            if plan.with_phones:
+                yield from self.with_phones(plan.with_phones)
+            if plan.after_reboot:
+                yield from self.after_reboot(plan.after_reboot)
+
+    def first_boot(self, checks: Sequence[Check], recording: ExitStack) -> Iterator[Result]:
+        """Boot, and run the checks; what cannot be looked at is an error.
+
+        What goes through adapter 1 is recorded from the first moment, until ``recording``
+        ends.
+        """
+        try:
+            with self._progress.step("Boot"):
+                self._machine.start()
+                recording.enter_context(
+                    self._machine.capture(NAT_ADAPTER, self._results.nat_capture)
+                )
+                self._machine.wait_for_login()
+        except GuestError as error:
+            yield from self._missed(checks, FIRST_BOOT, error)
+            return
+        yield from self._first_exam(checks, FIRST_BOOT)
+
+    def with_phones(self, checks: Sequence[Check]) -> Iterator[Result]:
+        """Use the appliance as a class does; what goes over the lab network is recorded."""
+        with self._progress.step(f"Exam: {WITH_PHONES}"), self._lab_recorded():
+            yield from run_together(self._subject, checks, self._progress, part=WITH_PHONES)
+
+    def after_reboot(self, checks: Sequence[Check]) -> Iterator[Result]:
+        """Reboot, and run the checks on the machine that must still be the same one."""
+        try:
+            with self._progress.step("Reboot"):
+                # Of a machine that has ended, no restart would ever be seen.
+                self._subject.act("true")
+                known_as = identity(self._subject)
+                self._machine.reboot()
+        except GuestError as error:
+            yield from self._missed(checks, REBOOT, error)
+            return
+        self._subject = dataclasses.replace(self._subject, known_as=known_as)
+        yield from self._first_exam(checks, REBOOT)
+
+    def _first_exam(self, checks: Sequence[Check], part: str) -> Iterator[Result]:
+        self.boots.append(self._boot(part))
+        with self._progress.step(f"Exam: {part}"):
+            yield from run_exam(self._subject, checks, self._progress, part=part)
+
+    def _boot(self, part: str) -> Boot:
+        """How a boot went, once it is over; as much of it as can be seen."""
+        screen, timeline = self._results.screen(part), ""
+        with suppress(GuestError):
+            _, timeline = self._subject.ask(SETTLED, TIMELINE_COMMAND)
+        try:
+            self._machine.screenshot(screen)
+        except GuestError:
+            return Boot(part, None, timeline)
+        return Boot(part, screen, timeline)
+
+    def _missed(self, checks: Sequence[Check], part: str, why: GuestError) -> Iterator[Result]:
+        return missed(checks, self._progress, part=part, why=str(why))
+
+    @contextmanager
+    def _lab_recorded(self) -> Iterator[None]:
+        """Record the lab network; a capture that is not whole spoils no exam."""
+        phones = self._subject.phones
+        if not isinstance(phones, LabPhones):
+            yield
+            return
+        try:
+            with phones.lan.capture(self._results.lab_capture):
+                yield
+        except CaptureError as error:
+            self._progress.warn(str(error))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
-from ipaddress import IPv4Address
 
 from toiplab.exam import readings
 from toiplab.exam.registry import CheckFailedError, Fact, agree, check
 from toiplab.exam.subject import Identity, Subject
+from toiplab.machine.ports import reached_at
 
 BANNER_SECONDS = 15
 BANNER_BYTES = 255  # RFC 4253, section 4.2
-LOOPBACK = IPv4Address("127.0.0.1")
 # sshd -T tells this one by its old name.
 ROOT_LOGIN = {"prohibit-password": "without-password"}
 FINGERPRINTS = "cat /etc/ssh/ssh_host_*_key.pub | ssh-keygen -lf -"
@@ -103,10 +102,10 @@ def identity(subject: Subject) -> Identity:
 def banner(subject: Subject) -> str:
     """The identification string of RFC 4253, section 4.2, as the host's side sees it."""
     forward = subject.forward("ssh")
-    address = LOOPBACK if forward.host_address.is_unspecified else forward.host_address
+    address = str(reached_at(forward))
     place = f"{address}:{forward.host_port}"
     try:
-        with socket.create_connection((str(address), forward.host_port), BANNER_SECONDS) as link:
+        with socket.create_connection((address, forward.host_port), BANNER_SECONDS) as link:
             line = link.makefile("rb").readline(BANNER_BYTES).decode(errors="replace").strip()
     except OSError as error:
         raise CheckFailedError(f"{place}: expected SSH-2.0-…, saw {error}") from error

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import secrets as random
 import shlex
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from toiplab.errors import ToipLabError
+from toiplab.exam.batch import answers_of
+from toiplab.exam.cast import Players
 from toiplab.hardware import Forward, Hardware
 from toiplab.host import Finished
 from toiplab.lab.model import Lab
 from toiplab.lab.secrets import Secrets
 from toiplab.machine.machine import Machine
-from toiplab.machine.waiting import GuestError
+from toiplab.machine.ports import forward_named
 from toiplab.manifest import Manifest
 from toiplab.phones.handset import Phones
 from toiplab.releases import Release
@@ -23,7 +24,7 @@ COMMANDS_SECONDS = 120
 
 
 class Guest(Protocol):
-    """Runs commands as root where the appliance runs."""
+    """Runs commands as root where the appliance runs; may be used by many threads."""
 
     def ask(self, *commands: str) -> tuple[Finished, ...]:
         """What each command printed, standard error included, and its exit status."""
@@ -34,6 +35,7 @@ class MachineGuest:
     """A booted machine; the commands of one ``ask`` travel over its console together."""
 
     machine: Machine
+    _console: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def ask(self, *commands: str) -> tuple[Finished, ...]:
         """Run the commands, each in a bash of its own.
@@ -41,19 +43,10 @@ class MachineGuest:
         Raises:
             GuestError: the machine does not answer, or answers half.
         """
-        mark = f"exam-{random.token_hex(4)}"
-        script = "\n".join(
-            f"bash -c {shlex.quote(command)}; printf '\\n{mark} %d\\n' $?" for command in commands
-        )
-        output = self.machine.run(script, timeout=COMMANDS_SECONDS).output
-        answers = []
-        for command in commands:
-            text, found, rest = output.partition(f"\n{mark} ")
-            status, _, output = rest.partition("\n")
-            if not found:
-                raise GuestError(f"in the guest, this was cut short: {command}")
-            answers.append(Finished(int(status), text))
-        return tuple(answers)
+        with self._console:
+            return answers_of(
+                lambda script: self.machine.run(script, timeout=COMMANDS_SECONDS), commands
+            )
 
 
 @dataclass(frozen=True)
@@ -64,15 +57,39 @@ class Identity:
     host_keys: frozenset[str]
 
 
+class Memory:
+    """What was asked already, by command."""
+
+    def __init__(self) -> None:
+        self._answers: dict[str, Finished] = {}
+        self._lock = threading.Lock()
+
+    def of(self, guest: Guest, commands: tuple[str, ...]) -> tuple[Finished, ...]:
+        """The answers; what was not asked before is asked now."""
+        with self._lock:
+            new = [command for command in commands if command not in self._answers]
+            if new:
+                self._answers.update(zip(new, guest.ask(*new), strict=True))
+            return tuple(self._answers[command] for command in commands)
+
+    def forget(self) -> None:
+        """All of it may have become untrue."""
+        with self._lock:
+            self._answers.clear()
+
+
 @dataclass(frozen=True)
 class Subject:
     """The appliance under examination, from one boot to the next.
 
     ``hardware`` has the forwards that lead into it; ``logs`` is the folder for what the
-    programs run from outside have to say, ``phones`` is where the exam's phones come from,
-    through the forwards if it is not given; ``known_as`` is who the machine was before it
-    restarted, None at its first boot. What was asked once is remembered, for several checks
-    look at the same thing, until something is done to the machine.
+    programs run from outside have to say. ``phones`` is where the exam's phones stand, on
+    the host if it is not given; ``nat_capture`` is what went through adapter 1 since the
+    power came on, where that is recorded. ``players`` are the phones that a check is played
+    with. ``known_as`` is who the machine was before it restarted, None at its first boot.
+
+    What was asked once is remembered, for several checks look at the same thing, until
+    something is done to the machine; ``files`` are those of its packages, which stay.
     """
 
     guest: Guest
@@ -83,20 +100,24 @@ class Subject:
     hardware: Hardware
     logs: Path
     phones: Phones | None = None
+    nat_capture: Path | None = None
+    players: Players = ()
     known_as: Identity | None = None
-    _known: dict[str, Finished] = field(default_factory=dict, init=False, repr=False)
+    files: Memory = field(default_factory=Memory, repr=False)
+    _known: Memory = field(default_factory=Memory, init=False, repr=False)
 
     def answers(self, *commands: str) -> tuple[Finished, ...]:
         """What each command printed, and its exit status."""
-        new = [command for command in commands if command not in self._known]
-        if new:
-            self._known.update(zip(new, self.guest.ask(*new), strict=True))
-        return tuple(self._known[command] for command in commands)
+        return self._known.of(self.guest, commands)
 
     def act(self, command: str) -> Finished:
         """Do something to the machine, after which everything is asked anew."""
-        self._known.clear()
+        self._known.forget()
         return self.guest.ask(command)[0]
+
+    def read(self, *commands: str) -> tuple[str, ...]:
+        """What each command prints of the machine's own packages, asked once in an exam."""
+        return tuple(answer.output for answer in self.files.of(self.guest, commands))
 
     def ask(self, *commands: str) -> tuple[str, ...]:
         """What each command printed, whatever its exit status."""
@@ -120,7 +141,4 @@ class Subject:
         Raises:
             ToipLabError: there is none.
         """
-        for forward in self.hardware.forwards:
-            if forward.name == name:
-                return forward
-        raise ToipLabError(f"the OVF has no forward named {name!r}")
+        return forward_named(self.hardware, name)

@@ -11,7 +11,7 @@ from toiplab.exam.registry import Fact, agree, check, few
 from toiplab.exam.subject import Subject
 from toiplab.hardware import Hardware, InternalAdapter
 
-SETTLE_SECONDS = 100
+SETTLED = "timeout 100 systemctl is-system-running --wait"
 MBR_SIGNATURE = b"\x55\xaa"
 GRUB_TEXT = b"GRUB \0Geom\0Hard Disk\0Read\0 Error"  # what GRUB's boot.img can say
 
@@ -65,7 +65,7 @@ def _networks(hardware: Hardware) -> list[str]:
 def running(subject: Subject) -> str:
     """Wait for the boot to settle; systemctl(1), is-system-running."""
     state, failed, jobs = subject.ask(
-        f"timeout {SETTLE_SECONDS} systemctl is-system-running --wait",
+        SETTLED,
         "systemctl --failed --no-legend --plain",
         "systemctl list-jobs --no-legend --plain",
     )

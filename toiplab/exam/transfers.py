@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
-from toiplab.exam.handsets import (
-    TONES,
-    connect,
-    hear_one_another,
-    hears_music,
-    pairs,
-    phone_check,
-    phones_of,
-    register,
-)
-from toiplab.exam.parking import SPOKEN_SECONDS, park, transfer
+from toiplab.exam.cast import Party
+from toiplab.exam.handsets import connect, hear_one_another, hears_music, switched_on
+from toiplab.exam.parking import park, transfer
+from toiplab.exam.registry import check
 from toiplab.exam.subject import Subject
 from toiplab.phones.handset import Handset
 
+# A context may hold no more than two phones; see ``three_parties``.
+PARTIES: tuple[Party, ...] = ((3,), (2, 2))
 END_SECONDS = 15.0
 
 
-@phone_check("A8", "blind transfer: the third phone rings, the first two are rid of each other")
+@check(
+    "A8",
+    "blind transfer: the third phone rings, the first two are rid of each other",
+    takes=PARTIES,
+)
 def blind(subject: Subject) -> str:
     """The one who transfers is hung up; the two others hear each other."""
     with three_parties(subject) as (caller, middle, third):
@@ -36,7 +35,11 @@ def blind(subject: Subject) -> str:
     return f"{middle.number} is out; {told}"
 
 
-@phone_check("A8", "attended transfer: first they talk, then the one who transfers hangs up")
+@check(
+    "A8",
+    "attended transfer: first they talk, then the one who transfers hangs up",
+    takes=PARTIES,
+)
 def attended(subject: Subject) -> str:
     """While the two talk, the caller hears music; then the others hear each other."""
     with three_parties(subject) as (caller, middle, third):
@@ -57,24 +60,19 @@ def attended(subject: Subject) -> str:
 def three_parties(subject: Subject) -> Iterator[tuple[Handset, Handset, Handset]]:
     """A call between the first two, in which the second may transfer to the third.
 
-    Contexts may hold no more than two phones. Parking leads from one to the other: a call
+    Where no context has three phones, parking leads from one context to the other: a call
     between the first pair is parked, and taken by a phone of the second pair.
     """
-    (one, other), (middle, third), *_ = pairs(subject, 2)
-    phones = phones_of(subject)
-    with ExitStack() as stack:
-        caller, parker, taker, last = (
-            stack.enter_context(phones.phone(extension.number, tone=tone))
-            for extension, tone in zip((one, other, middle, third), TONES, strict=True)
-        )
-        register((caller, parker, taker, last))
-        connect(caller, parker)
-        park(subject, parker)
-        parker.wait_closed(SPOKEN_SECONDS)
-        taker.call(str(subject.lab.parking.slots.first))
-        taker.wait_established()
-        hear_one_another(caller, taker)
-        yield caller, taker, last
+    with switched_on(subject) as handsets:
+        match handsets:
+            case caller, middle, third:
+                connect(caller, middle)
+            case caller, parker, middle, third:
+                connect(caller, parker)
+                middle.call(park(subject, parker, caller))
+                middle.wait_established()
+        hear_one_another(caller, middle)
+        yield caller, middle, third
 
 
-CHECKS = (blind, attended)
+CHECKS = (attended, blind)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from toiplab.exam.handsets import TONES, hears, pairs, phone_check, phones_of, register
+from toiplab.exam.handsets import hears, switched_on
 from toiplab.exam.prompts import prompt, wait_for_prompt
+from toiplab.exam.registry import Fact, agree, check
 from toiplab.exam.subject import Subject
 from toiplab.phones.handset import Handset
 
@@ -11,18 +12,17 @@ GREETING, PASSWORD, COUNT = "vm-theperson", "vm-password", "vm-youhave"
 PROMPT_SECONDS = 12.0
 PLAYED_SECONDS = 40.0  # the day and the hour are spoken before the message
 MESSAGE_SECONDS = 4  # longer than minsecs of voicemail.conf
+MESSAGES = "ls /var/spool/asterisk/voicemail/{context}/{number}/INBOX/ | grep -c '[.]wav$'"
 
 
-@phone_check("A5", "a message is left, its light comes on, and it is heard back with the PIN")
+@check("A5", "a message is left, its light comes on, and the PIN opens it", takes=((2,),))
 def message(subject: Subject) -> str:
     """The called phone refuses; the caller speaks to its mailbox, where the call is sent."""
-    phones, (one, other) = phones_of(subject), pairs(subject)[0]
+    one, other = subject.players
     greeting, password, count = (prompt(subject, n) for n in (GREETING, PASSWORD, COUNT))
-    with (
-        phones.phone(one.number, tone=TONES[0]) as caller,
-        phones.phone(other.number, tone=TONES[1], message_light=True) as owner,
-    ):
-        register((caller, owner))
+    kept = MESSAGES.format(context=_context(subject, other.number), number=other.number)
+    with switched_on(subject, message_light=other.number) as (caller, owner):
+        before = int(subject.act(kept).output.split()[-1])
         caller.call(owner.number)
         owner.wait_for_call()
         owner.hang_up()
@@ -32,6 +32,8 @@ def message(subject: Subject) -> str:
         caller.listen(MESSAGE_SECONDS)
         caller.hang_up()
         waiting = owner.wait_message_light()
+        now = int(subject.act(kept).output.split()[-1])
+        agree(Fact(f"messages in {owner.number}'s spool", before + 1, now))
 
         owner.call(subject.lab.voicemail.number)
         owner.wait_established()
@@ -41,7 +43,15 @@ def message(subject: Subject) -> str:
         owner.press("1")
         heard = hears(owner, caller, PLAYED_SECONDS)
         _delete(owner)
-    return f"{waiting} new for {owner.number}; {subject.lab.voicemail.number} plays {heard}"
+    return f"{waiting} new for {one.number}; {subject.lab.voicemail.number} plays {heard}"
+
+
+def _context(subject: Subject, number: str) -> str:
+    return next(
+        name
+        for name, context in subject.lab.contexts.items()
+        if number in {extension.number for extension in context.extensions}
+    )
 
 
 def _delete(owner: Handset) -> None:

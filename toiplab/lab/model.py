@@ -93,7 +93,7 @@ class Nat(Part):
     listen: IPv4Address = IPv4Address("127.0.0.1")
     ssh: Port = 2222
     sip: Port = 5060
-    rtp: Ports = Field(default="10000-10039", validate_default=True)
+    rtp: Ports = Field(default="10000-10079", validate_default=True)
     external_address: IPv4Address | None = None
 
     @property

@@ -31,14 +31,18 @@ class Seen:
 class Console:
     """A serial console on two descriptors; QEMU itself keeps ``log``, all that came.
 
+    Another line to the guest, such as an ssh session, has its ``name``, and may have no log.
     Text is consumed as it is waited for: each wait begins where the last one ended.
     Undecodable bytes are kept as lone surrogates (PEP 383).
     """
 
-    def __init__(self, source: int, sink: int, log: Path) -> None:
+    def __init__(
+        self, source: int, sink: int, log: Path | None, name: str = "serial console"
+    ) -> None:
         self.source = source
         self.sink = sink
         self.log = log
+        self.name = name
         self._recent = ""
         self._spawn: fdspawn[str] = fdspawn(
             source,
@@ -110,10 +114,11 @@ class Console:
         """The last lines that came, and where all of them are, to end a message with."""
         lines = [CONTROL.sub("", line).rstrip() for line in self._recent.splitlines()]
         lines = [line for line in lines if line][-TAIL_LINES:]
+        where = f"\n  serial log: {self.log}" if self.log else ""
         if not lines:
-            return f"its serial console stayed silent\n  serial log: {self.log}"
+            return f"its {self.name} stayed silent{where}"
         shown = "\n".join(f"  | {line}" for line in lines)
-        return f"its serial console ended with\n{shown}\n  serial log: {self.log}"
+        return f"its {self.name} ended with\n{shown}{where}"
 
     def write(self, text: str) -> None:
         """Called by pexpect with what it read: keeps enough for ``tail``."""

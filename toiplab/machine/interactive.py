@@ -32,9 +32,17 @@ def boot_for_person(machine: Machine, progress: Progress, *, user: str) -> None:
     """
     with progress.step(f"Starting {machine.hardware.name}"):
         machine.start()
+    progress.note("the console is silent until it asks for a login: a minute without KVM")
+    hand_over(machine, progress, user=user)
+
+
+def hand_over(machine: Machine, progress: Progress, *, user: str) -> None:
+    """Print what leads into a running machine, and hand its console to the terminal.
+
+    Returns when the machine has ended; see ``boot_for_person``.
+    """
     for line in forward_lines(machine.hardware.forwards, user):
         progress.note(line)
-    progress.note("the console is silent until it asks for a login: a minute without KVM")
     progress.note("what is changed inside is lost at its end; an imported machine keeps it")
     progress.note("Ctrl-A X ends the machine; Ctrl-A Ctrl-A sends a Ctrl-A")
     os.write(sys.stdout.fileno(), machine.console.pending().encode(errors="surrogateescape"))

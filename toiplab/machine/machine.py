@@ -109,7 +109,19 @@ class Machine:
     def boot(self, within: float = BOOT_SECONDS) -> None:
         """Switch on and wait for the login prompt."""
         self.start()
-        self._wait_for_login(within)
+        self.wait_for_login(within)
+
+    def wait_for_login(self, within: float = BOOT_SECONDS) -> None:
+        """Wait for the login prompt of a machine that was switched on."""
+        what = f"a login prompt (under {self.accelerator.upper()})"
+        self.console.wait_for(LOGIN_PROMPT, within, what=what, hopeless=HOPELESS)
+
+    def log_out(self, within: float = END_SECONDS) -> None:
+        """Leave the console as it was found: asking for a login."""
+        if self._shell is not None:
+            self._shell.start("exit")
+            self._shell = None
+            self.wait_for_login(within)
 
     def reboot(self, within: float = BOOT_SECONDS) -> None:
         """Restart as an administrator would, and wait for the new login prompt."""
@@ -117,14 +129,14 @@ class Machine:
         self.shell.start("systemctl reboot")
         self._shell = None
         self.qemu.qmp.wait_for_event("RESET", END_SECONDS)
-        self._wait_for_login(within)
+        self.wait_for_login(within)
 
     def crash(self, within: float = BOOT_SECONDS) -> None:
         """Press reset without warning the guest; wait until it comes up from its disk."""
         self._shell = None
         self.console.rest(0)
         self.qemu.qmp.reset()
-        self._wait_for_login(within)
+        self.wait_for_login(within)
 
     def shutdown(self, within: float = END_SECONDS) -> None:
         """Press the power button and wait until the guest has switched itself off."""
@@ -274,10 +286,6 @@ class Machine:
         except GuestError:
             return False
         return True
-
-    def _wait_for_login(self, within: float) -> None:
-        what = f"a login prompt (under {self.accelerator.upper()})"
-        self.console.wait_for(LOGIN_PROMPT, within, what=what, hopeless=HOPELESS)
 
     def _wait(self, attempt: Callable[[float], tuple[bool, str]], within: float, what: str) -> str:
         """Try (with the seconds that remain) until it works; then read the console a moment."""

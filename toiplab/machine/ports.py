@@ -5,13 +5,32 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterable
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from toiplab.errors import ToipLabError
-from toiplab.hardware import Forward, Protocol
+from toiplab.hardware import Forward, Hardware, Protocol
 
 SOCKET_TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+LOOPBACK = IPv4Address("127.0.0.1")
 SHOWN = 3  # another machine of this kind holds all forty of them
+
+
+def forward_named(hardware: Hardware, name: str) -> Forward:
+    """The port forward of that name (row V4).
+
+    Raises:
+        ToipLabError: there is none.
+    """
+    for forward in hardware.forwards:
+        if forward.name == name:
+            return forward
+    raise ToipLabError(f"the OVF has no forward named {name!r}")
+
+
+def reached_at(forward: Forward) -> IPv4Address:
+    """Where the host itself finds a forward: loopback, if it listens on every address."""
+    return LOOPBACK if forward.host_address.is_unspecified else forward.host_address
 
 
 def check_free(forwards: Iterable[Forward]) -> None:

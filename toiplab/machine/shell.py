@@ -27,16 +27,23 @@ LOGIN_PROMPT = r"(?<!Last )\blogin: "
 SECOND_PROMPT = r"(?i)(password|mot de passe)[^\n]{0,20}:"
 REFUSED = r"(?i)incorrect|try again|essayez|sudoers"
 
-# No history, no pager, English messages, wide tables; the kernel's messages below an
-# emergency go to its ring buffer only. lab_run takes a token, and the script as input.
-# Starting a program is what costs under TCG, so this starts two for each command.
+# The shell takes the quotes away: only sudo and bash show these words unbroken.
+BECOME_ROOT = (
+    "exec sudo -k -p lab'-'password: bash -c"
+    " 'echo lab-\"\"root; exec bash --noprofile --norc --noediting -i'"
+)
+
+# No history, no pager, English messages, wide tables; on a serial console the kernel's
+# messages below an emergency go to its ring buffer only. lab_run takes a token, and the
+# script as input. Starting a program is what costs under TCG, so this starts
+# two for each command.
 SET_UP = r"""
 PS1='# ' PS2=''
 set +H
 unset HISTFILE
 stty -opost cols 500 rows 200
 export LC_ALL=C.UTF-8 TERM=dumb PAGER=cat SYSTEMD_PAGER=cat SYSTEMD_COLORS=0 COLUMNS=500
-dmesg --console-level emerg
+[[ $(tty) == /dev/ttyS* ]] && dmesg --console-level emerg
 lab_output=$(mktemp)
 lab_show() {
   printf '\nlab-begin %s\n' "$1"
@@ -79,16 +86,22 @@ class Shell:
         console.wait_for(SECOND_PROMPT, LOGIN_SECONDS, what="a password prompt")
         console.type_line(account.password)
         _wait_for_shell(console, f"a shell for {account.user}")
-        # The shell takes the quotes away: only sudo and bash show these words unbroken.
-        console.type_line(
-            "exec sudo -k -p lab'-'password: bash -c"
-            " 'echo lab-\"\"root; exec bash --noprofile --norc --noediting -i'"
-        )
+        console.type_line(BECOME_ROOT)
+        return cls.behind_sudo(console, account.password)
+
+    @classmethod
+    def behind_sudo(cls, console: Console, password: str) -> Shell:
+        """Make a Shell where BECOME_ROOT was typed; the password is for sudo.
+
+        Raises:
+            GuestError: sudo refuses.
+            DeadlineError: a prompt did not come; the message tells which.
+        """
         became = console.wait_for(
             r"lab-password:|lab-root", LOGIN_SECONDS, what="sudo's answer", hopeless=[REFUSED]
         )
         if became.match[0] == "lab-password:":
-            console.type_line(account.password)
+            console.type_line(password)
             console.wait_for("lab-root", LOGIN_SECONDS, what="a shell for root", hopeless=[REFUSED])
         return cls.set_up(console)
 

@@ -29,10 +29,9 @@ from typing import Self
 from toiplab import files, host
 from toiplab.machine.waiting import Deadline
 from toiplab.phones.control import Control, Event, socket_there
-from toiplab.phones.handset import Account, PhoneError, Runner, on_the_host
+from toiplab.phones.handset import LOOPBACK, Account, PhoneError, Runner, on_the_host
 from toiplab.phones.sound import Recording, write_tone
 
-LOOPBACK = IPv4Address("127.0.0.1")
 MODULES = "/usr/lib/baresip/modules"
 # Both below Linux's ephemeral ports. Of the second, baresip itself tries at random until it
 # has a pair that is free.

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Protocol
 
 from toiplab.errors import ToipLabError
 from toiplab.phones.sound import Recording
 
 SIP_PORT = 5060
+LOOPBACK = IPv4Address("127.0.0.1")
 
 Runner = Callable[[Sequence[str]], list[str]]
 """Turns a command into one that runs it where the phone stands, such as a network namespace.
@@ -24,6 +26,16 @@ given: ``nsenter --net=…`` does, and ``ip netns exec``.
 def on_the_host(argv: Sequence[str]) -> list[str]:
     """The runner of a phone that stands on the host itself."""
     return list(argv)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a phone stands: its own address, and the SIP server as it is reached from there."""
+
+    server: IPv4Address
+    port: int = SIP_PORT
+    address: IPv4Address = LOOPBACK
+    runner: Runner = on_the_host
 
 
 class PhoneError(ToipLabError):
@@ -95,12 +107,20 @@ class Handset(Protocol):
 
 
 class Phones(Protocol):
-    """Where phones come from."""
+    """Where phones come from; may be used by many threads."""
+
+    def place(self, number: str) -> Place:
+        """Where the phone of that number stands.
+
+        Raises:
+            ToipLabError: it got no address there.
+        """
 
     def phone(
-        self, number: str, *, tone: int, message_light: bool = False
+        self, number: str, folder: Path, *, tone: int, message_light: bool = False
     ) -> AbstractContextManager[Handset]:
         """A phone with that number's account, switched on; it is gone after the block.
 
-        Only with ``message_light`` does it ask the server to be told of messages.
+        What it hears and says is kept in ``folder``. Only with ``message_light`` does it ask
+        the server to be told of messages.
         """

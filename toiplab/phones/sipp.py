@@ -14,16 +14,14 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from pathlib import Path
 
 import jinja2
 
 from toiplab import files, host
 from toiplab.errors import ToipLabError
-from toiplab.phones.handset import Account, Runner, on_the_host
+from toiplab.phones.handset import Account, Place
 
-LOOPBACK = IPv4Address("127.0.0.1")
 SCENARIOS = Path(__file__).parent / "scenarios"
 ALL_WELL, SOME_FAILED = 0, 1  # sipp(1), exit codes
 REFUSAL = re.compile(r"received 'SIP/2\.0 ([3-6]\d\d [^\r\n]*)")
@@ -32,6 +30,7 @@ FORMAT = re.compile(r"^a=rtpmap:(\d+) ([\w-]+)/", re.MULTILINE)
 STATIC_FORMATS = {"0": "PCMU", "3": "GSM", "8": "PCMA"}  # RFC 3551 section 6
 MEDIA_PORTS = range(33000, 60000, 200)  # the first of those that a SIPp takes
 STOP_SECONDS = 5
+REGISTERED_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -68,13 +67,10 @@ class Tally:
 
 @dataclass(frozen=True)
 class Sipp:
-    """SIPp against one server, from ``address``; what it says stays in ``folder``."""
+    """SIPp at a place, against its server; what it says stays in ``folder``."""
 
-    server: IPv4Address
-    port: int
+    place: Place
     folder: Path
-    address: IPv4Address = LOOPBACK
-    runner: Runner = on_the_host
 
     def register(
         self, accounts: Sequence[Account], *, rate: int = 10, port: int = 0, within: int = 30
@@ -83,8 +79,18 @@ class Sipp:
 
         Their calls then come to the ``port`` this is done from; 0 leaves the choice to SIPp.
         """
+        return self._register(accounts, REGISTERED_SECONDS, rate=rate, port=port, within=within)
+
+    def take_back(self, accounts: Sequence[Account], *, rate: int = 20, within: int = 30) -> Tally:
+        """Take their registrations back (RFC 3261 section 10.2.2)."""
+        return self._register(accounts, 0, rate=rate, port=0, within=within)
+
+    def _register(
+        self, accounts: Sequence[Account], expires: int, *, rate: int, port: int, within: int
+    ) -> Tally:
         lines = [(account, account.number) for account in accounts]
-        return self._play("register", {}, lines, rate=rate, port=port, within=within)
+        settings = {"expires": expires}
+        return self._play("register", settings, lines, rate=rate, port=port, within=within)
 
     def call(
         self,
@@ -161,7 +167,7 @@ class Sipp:
                 *("-trace_stat", "-stf", str(place / "stat.csv")),
                 *("-trace_err", "-error_file", str(place / "errors.log")),
                 *("-trace_logs", "-log_file", str(place / "answers.log")),
-                f"{self.server}:{self.port}",
+                f"{self.place.server}:{self.place.port}",
             ]
             log = self.folder / f"{name}.log"
             log.unlink(missing_ok=True)
@@ -175,9 +181,10 @@ class Sipp:
             )
 
     def _argv(self, scenario: Path) -> list[str]:
-        quiet = ["-nostdin", "-skip_rlimit", "-i", str(self.address), "-mi", str(self.address)]
+        own = str(self.place.address)
+        quiet = ["-nostdin", "-skip_rlimit", "-i", own, "-mi", own]
         command = ["sipp", "-sf", str(scenario), *quiet]
-        return self.runner(["setpriv", "--pdeathsig", "KILL", "--", *command])
+        return self.place.runner(["setpriv", "--pdeathsig", "KILL", "--", *command])
 
 
 def read_tally(statistics: str, errors: str, answers: str) -> Tally:

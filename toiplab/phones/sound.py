@@ -123,13 +123,15 @@ class Recording:
         """How surely the prompt can be heard in it, 0 to 1; 1 is sample by sample.
 
         Each half second of the prompt is looked for by itself, since a packet lost on the
-        way shifts all that follows; the loud ones count most.
+        way shifts all that follows; the loud ones count most. The last may be cut short by
+        the end of the call.
         """
+        heard = np.concatenate([self.samples, np.zeros(PIECE // 2)])
         pieces = [prompt.samples[at : at + PIECE] for at in range(0, len(prompt.samples), PIECE)]
         weights = [float(np.sum(piece**2)) for piece in pieces]
         if not sum(weights) or len(self.samples) < PIECE:
             return 0.0
-        return float(np.average(_best_matches(self.samples, pieces), weights=weights))
+        return float(np.average(_best_matches(heard, pieces), weights=weights))
 
 
 def write_tone(path: Path, tone: int, seconds: int, *, loudness: float = LOUDNESS) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from toiplab.exam.smoke import read_candidate
+from toiplab.exam.candidate import read_candidate
 from toiplab.hardware import NatAdapter
 from toiplab.machine.lan.dhcp import Lease
 from toiplab.machine.lan.network import LabNetwork

@@ -17,6 +17,10 @@ from toiplab.machine.lan.programs import end
 ANSWER_SECONDS = 10
 
 
+class CaptureError(ToipLabError):
+    """A capture that cannot be made, or has not all that went by."""
+
+
 @contextmanager
 def recording(namespace: Namespace, bridge: str, file: Path) -> Iterator[None]:
     """Record during the block what goes over a bridge; see ``LabNetwork.capture``."""
@@ -34,12 +38,12 @@ def recording(namespace: Namespace, bridge: str, file: Path) -> Iterator[None]:
         try:
             if (said := _answer(messages.readline, file)) != f"{record.READY}\n":
                 said += _answer(messages.read, file)
-                raise ToipLabError(f"{file}: no capture: {_last_line(said)}")
+                raise CaptureError(f"{file}: no capture: {_last_line(said)}")
             yield
             ours.shutdown(socket.SHUT_WR)  # its input ends, and so does it
             said = _answer(messages.read, file)
             if recorder.wait(ANSWER_SECONDS) != 0:
-                raise ToipLabError(f"{file}: the capture is not whole: {_last_line(said)}")
+                raise CaptureError(f"{file}: the capture is not whole: {_last_line(said)}")
         finally:
             end(recorder)
 
@@ -48,14 +52,14 @@ def _opened(file: Path) -> IO[bytes]:
     try:
         return file.open("wb")
     except OSError as error:
-        raise ToipLabError(f"{file}: cannot be written: {error.strerror}") from error
+        raise CaptureError(f"{file}: cannot be written: {error.strerror}") from error
 
 
 def _answer(read: Callable[[], str], file: Path) -> str:
     try:
         return read()
     except TimeoutError:
-        raise ToipLabError(
+        raise CaptureError(
             f"{file}: the capture did not answer within {ANSWER_SECONDS} s"
         ) from None
 

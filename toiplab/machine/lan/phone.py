@@ -65,6 +65,11 @@ class Phone:
     # Address
 
     @property
+    def configured(self) -> bool:
+        """Whether it has an address."""
+        return self._address is not None
+
+    @property
     def address(self) -> IPv4Address:
         """Its address; ToipLabError when it has none."""
         if self._address is None:

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import toiplab.exam
+from toiplab.exam.rows import ROWS, Part
+
+
+def checks():
+    """Every check of every module that lists some."""
+    for module in pkgutil.iter_modules(toiplab.exam.__path__):
+        found = importlib.import_module(f"toiplab.exam.{module.name}")
+        yield from getattr(found, "CHECKS", ())
+
+
+def test_every_check_proves_a_row_of_the_contract():
+    proven = {check.row for check in checks()}
+    assert len(proven) > 20
+    assert proven <= {row.name for row in ROWS}
+
+
+def test_the_rows_have_names_of_their_own_in_the_order_of_the_parts():
+    assert len({row.name for row in ROWS}) == len(ROWS)
+    assert list(dict.fromkeys(row.part for row in ROWS)) == list(Part)

@@ -1,0 +1,131 @@
+"""Rows D3 and D1 from outside: what phones get from the DHCP server, and adapter 1 does not."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor, wait
+
+from toiplab.exam.places import LabPhones
+from toiplab.exam.registry import CheckFailedError, Fact, NotHereError, agree, check
+from toiplab.exam.subject import Subject
+from toiplab.lab.model import NAT_NETWORK
+from toiplab.machine.lan.dhcp import NoLeaseError
+from toiplab.machine.lan.phone import Phone
+from toiplab.wire import pcap
+
+DHCP_SERVER = 67  # RFC 2131, section 4.1
+NAT_ROUTER = NAT_NETWORK.network_address + 2  # so in VirtualBox's NAT as in QEMU's
+MANY = 100  # addresses: of a greater range, not all are asked for
+ANSWERED_SECONDS = 30.0
+REFUSED_SECONDS = 6.0  # in which a phone asks three times
+FOR_EVER = 10_000_000  # seconds, which no lab file allows
+
+
+@check("D3", "each phone gets an address of its own, with the lab's options", alone=True)
+def leases(subject: Subject) -> str:
+    """All of the lab's phones are switched on at the same moment, as when a class begins."""
+    numbers = [extension.number for extension in subject.lab.extensions]
+    phones = lab_phones(subject).switched_on(numbers)
+    addresses = sorted(phone.address for phone in phones)
+    agree(
+        *(fact for phone in phones for fact in _options(subject, phone)),
+        Fact("phones with an address of their own", len(phones), len(set(addresses))),
+    )
+    return f"{len(phones)} phones, {addresses[0]} to {addresses[-1]}, options as in the lab file"
+
+
+@check("D3", "a full range refuses politely; who waits gets what is given back", alone=True)
+def full_range(subject: Subject) -> str:
+    """Newcomers take the addresses that are left, one of them for longer than is allowed."""
+    phones, served = lab_phones(subject), subject.lab.networks.lab.dhcp
+    size = sum(int(s.range.last) - int(s.range.first) + 1 for s in served)
+    left = size - phones.leases
+    if size > MANY or left < 1:
+        raise NotHereError(f"{left} of {size} addresses are left: too many to take, or none")
+    names = ["late", *(f"new-{n}" for n in range(left))]
+    late, patient, *others = newcomers = phones.plugged_in(names)
+    with ThreadPoolExecutor(left) as together:
+        asking = [together.submit(phone.dhcp, ANSWERED_SECONDS) for phone in others]
+        try:
+            longest = patient.dhcp(ANSWERED_SECONDS, ask_seconds=FOR_EVER).seconds
+            for done in asking:
+                done.result()
+            refused = _refused(late)
+            patient.renew()
+            patient.release()
+            late.dhcp(ANSWERED_SECONDS)
+        finally:
+            wait(asking)
+            list(together.map(Phone.release, [p for p in newcomers if p.configured]))
+    agree(
+        Fact(
+            "seconds of a lease of someone who asks for more",
+            {s.max_lease_time for s in served},
+            {longest},
+        ),
+        Fact("an address beyond the range", None, refused),
+    )
+    return (
+        f"{size} addresses given, one for {longest} s at most; the next phone waited, "
+        "and got the one that was given back"
+    )
+
+
+@check("D1", "nothing was offered on adapter 1 since the power came on")
+def nothing_offered(subject: Subject) -> str:
+    """In what went through it, only the hypervisor's own NAT answers by DHCP.
+
+    That there was something to answer is seen by the machine's own request.
+    """
+    if subject.nat_capture is None:
+        raise NotHereError("what goes through adapter 1 is not recorded")
+    datagrams = pcap.read(subject.nat_capture)
+    asked = [d for d in datagrams if d.target.port == DHCP_SERVER]
+    offered = [d for d in datagrams if d.source.port == DHCP_SERVER]
+    ours = sorted({str(d.source.address) for d in offered} - {str(NAT_ROUTER)})
+    agree(
+        Fact("requests seen", True, bool(asked)),
+        Fact("DHCP servers on adapter 1 beside the NAT's", [], ours),
+    )
+    return f"{len(asked)} requests, answered by {NAT_ROUTER} alone"
+
+
+def lab_phones(subject: Subject) -> LabPhones:
+    """The subject's phones, which must be plugged into the lab network.
+
+    Raises:
+        NotHereError: they are not, or the lab has no DHCP server.
+    """
+    if not isinstance(subject.phones, LabPhones):
+        raise NotHereError("no phone is plugged into the lab network")
+    if not subject.lab.networks.lab.dhcp:
+        raise NotHereError("the lab file has no DHCP server")
+    return subject.phones
+
+
+def _options(subject: Subject, phone: Phone) -> list[Fact]:
+    """What must be in a phone's lease (options of RFC 2132)."""
+    lease, name = phone.lease, phone.name
+    if lease is None:
+        raise CheckFailedError(f"{name}: has no lease")
+    served = next((s for s in subject.lab.networks.lab.dhcp if lease.address in s.range), None)
+    if served is None:
+        ranges = " ".join(str(s.range) for s in subject.lab.networks.lab.dhcp)
+        raise CheckFailedError(f"{name}: expected an address of {ranges}, got {lease.address}")
+    return [
+        Fact(f"{name}'s netmask", served.subnet.netmask, lease.netmask),
+        Fact(f"{name}'s router", served.router, lease.router),
+        Fact(f"{name}'s broadcast address", served.subnet.broadcast_address, lease.broadcast),
+        Fact(f"{name}'s lease time in seconds", served.default_lease_time, lease.seconds),
+    ]
+
+
+def _refused(phone: Phone) -> str | None:
+    """What a phone got that should get nothing."""
+    try:
+        return str(phone.dhcp(REFUSED_SECONDS).address)
+    except NoLeaseError:
+        return None
+
+
+ALONE = (leases, full_range)
+CHECKS = (nothing_offered,)

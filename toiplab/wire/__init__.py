@@ -1,0 +1,1 @@
+"""What goes over the wire, read from captures: UDP datagrams, SIP messages, RTP packets."""

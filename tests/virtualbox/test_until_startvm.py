@@ -10,7 +10,7 @@ import pytest
 from tests.installer.blank import blank_iso
 from tests.virtualbox.chroot import VirtualBox
 from toiplab.builders.contract import Project, Request
-from toiplab.builders.packer.build import Options, build_virtualbox
+from toiplab.builders.packer.build import BuildOptions, build_virtualbox
 from toiplab.errors import ToipLabError
 from toiplab.progress import Progress
 
@@ -34,7 +34,7 @@ def test_without_its_driver_virtualbox_is_left_as_it_was(
 ) -> None:
     """All of createvm, modifyvm, storagectl, storageattach is real; startvm fails, alone."""
     with pytest.raises(ToipLabError) as error:
-        build_virtualbox(request_here, Progress(), options=Options(slow=True))
+        build_virtualbox(request_here, Progress(), options=BuildOptions(slow=True))
 
     assert error.value.message.startswith("VirtualBox could not start the machine")
     assert "--builder qemu" in error.value.hint

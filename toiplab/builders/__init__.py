@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from toiplab import manifest
 from toiplab.builders import direct
 from toiplab.builders.contract import Project, Request
-from toiplab.builders.packer.build import build_qemu, build_virtualbox
+from toiplab.builders.packer.build import DEFAULT, BuildOptions, build_qemu, build_virtualbox
 from toiplab.builders.packer.client import Packer
 from toiplab.builders.packer.virtualbox import VirtualBox
 from toiplab.errors import ToipLabError
 from toiplab.progress import Progress
 
 AUTO = "auto"
-BUILDERS: dict[str, Callable[[Request, Progress], Path]] = {
-    direct.NAME: direct.build,
-    "qemu": build_qemu,
-    "virtualbox": build_virtualbox,
-}
+BUILDERS = (direct.NAME, "qemu", "virtualbox")
 
 
 def check_builder(name: str) -> None:
@@ -34,8 +29,10 @@ def check_builder(name: str) -> None:
         )
 
 
-def build(name: str, request: Request, progress: Progress) -> Path:
+def build(name: str, request: Request, progress: Progress, options: BuildOptions = DEFAULT) -> Path:
     """Build by the builder of that name; ``auto`` says which it takes and why.
+
+    The options are for the builders that use Packer.
 
     Raises:
         ToipLabError: there is no such builder, or the build cannot be done.
@@ -44,7 +41,13 @@ def build(name: str, request: Request, progress: Progress) -> Path:
     if name == AUTO:
         name, why = choose_builder()
         progress.note(f"builder: {name}: {why}")
-    return BUILDERS[name](request, progress)
+    match name:
+        case "qemu":
+            return build_qemu(request, progress, options=options)
+        case "virtualbox":
+            return build_virtualbox(request, progress, options=options)
+        case _:
+            return direct.build(request, progress, releases=options.releases)
 
 
 def choose_builder() -> tuple[str, str]:

@@ -13,7 +13,7 @@ from toiplab import host
 from toiplab.builders import space
 from toiplab.builders.contract import Request, check_machine, one_build_at_a_time
 from toiplab.builders.pack import Built, adopt, pack
-from toiplab.builders.packer import boot, iso, qemu, virtualbox
+from toiplab.builders.packer import boot, failure, iso, qemu, virtualbox
 from toiplab.builders.packer.client import Packer, Plugin
 from toiplab.builders.packer.job import EMULATED, NATIVE, Job
 from toiplab.builders.packer.virtualbox import VirtualBox
@@ -29,7 +29,7 @@ PROGRAMS = ("apt-get", "openssl", "ssh-keygen")
 
 
 @dataclass(frozen=True)
-class Options:
+class BuildOptions:
     """How to build, where the lab file does not say.
 
     The request's release is looked for in ``releases``, the one to prefer first. ``slow`` is
@@ -44,10 +44,10 @@ class Options:
     priority: boot.Priority = "critical"
 
 
-DEFAULT = Options()
+DEFAULT = BuildOptions()
 
 
-def build_qemu(request: Request, progress: Progress, *, options: Options = DEFAULT) -> Path:
+def build_qemu(request: Request, progress: Progress, *, options: BuildOptions = DEFAULT) -> Path:
     """Build a lab's OVA in QEMU and return its path in ``dist/``, its manifest beside it.
 
     Raises:
@@ -92,7 +92,9 @@ def _run_qemu(job: Job, accelerator: Accelerator) -> None:
     job.run(qemu.SOURCE, pace, values)
 
 
-def build_virtualbox(request: Request, progress: Progress, *, options: Options = DEFAULT) -> Path:
+def build_virtualbox(
+    request: Request, progress: Progress, *, options: BuildOptions = DEFAULT
+) -> Path:
     """Build a lab's OVA in VirtualBox and return its path in ``dist/``, its manifest beside it.
 
     Raises:
@@ -118,18 +120,47 @@ def build_virtualbox(request: Request, progress: Progress, *, options: Options =
     return _build(request, progress, options, make, plugin=virtualbox.PLUGIN)
 
 
+def qemu_readiness() -> str:
+    """What the qemu builder would use.
+
+    Raises:
+        ToipLabError: what it lacks, with the mend.
+    """
+    host.require(*PROGRAMS, *qemu.PROGRAMS)
+    return f"can run, with {_packer_for(qemu.PLUGIN)}"
+
+
+def virtualbox_readiness() -> str:
+    """What the virtualbox builder would use.
+
+    Raises:
+        ToipLabError: what it lacks, with the mend.
+    """
+    host.require(*PROGRAMS)
+    packer = _packer_for(virtualbox.PLUGIN)
+    box = VirtualBox.find()
+    if not box.can_start_machines:
+        raise failure.no_driver()
+    return f"can run, with {packer} and VirtualBox {'.'.join(map(str, box.version))}"
+
+
+def _packer_for(plugin: Plugin) -> Packer:
+    packer = Packer.find()
+    packer.check_plugin(plugin)
+    return packer
+
+
 def _build(
     request: Request,
     progress: Progress,
-    options: Options,
+    options: BuildOptions,
     make: Callable[[Job], Path],
     *,
     plugin: Plugin,
 ) -> Path:
     check_machine()
     host.require(*PROGRAMS)
-    packer = Packer.find()
-    packer.check_plugin(plugin)
+    packer = _packer_for(plugin)
     space.check_host(request)
     with one_build_at_a_time(request.project), scratch(request) as folder:
         log = fresh_log(request, "build.log")

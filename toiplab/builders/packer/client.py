@@ -109,6 +109,9 @@ class Packer:
     program: Path
     version: tuple[int, int, int]
 
+    def __str__(self) -> str:
+        return f"Packer {'.'.join(map(str, self.version))}"
+
     @classmethod
     def find(cls) -> Packer:
         """The Packer in PATH.

@@ -13,15 +13,19 @@ SHOWN_LINES = 6
 SUMMARY = re.compile(r"^(?:==> Some builds|--> |Build '|Build was halted)")
 QEMU_SAID = re.compile(r"Qemu stderr: (?!\S+: warning)(?:\S+: )?(.+)$", re.MULTILINE)
 
+NO_DRIVER = (
+    "VirtualBox has no driver in this kernel, so it can start no machine",
+    "as root: modprobe vboxdrv, or /sbin/vboxconfig (Debian: install virtualbox-dkms and the "
+    "kernel's headers); or build without VirtualBox: --builder qemu",
+)
+
 # What Packer, VirtualBox and QEMU say, what that means, and what would mend it; the first
 # that matches counts. VirtualBox's codes: include/iprt/err.h and include/VBox/err.h.
 COMPLAINTS = (
     (
         r"VERR_VM_DRIVER_NOT_INSTALLED|VERR_VM_DRIVER_LOAD_ERROR|vboxdrv|/sbin/vboxconfig|"
-        r"Kernel driver not installed|NS_ERROR_FAILURE \(0x80004005\).*\n.*rc=-1908",
-        "VirtualBox has no driver in this kernel, so it can start no machine",
-        "as root: modprobe vboxdrv, or /sbin/vboxconfig (Debian: install virtualbox-dkms and "
-        "the kernel's headers); or build without VirtualBox: --builder qemu",
+        r"Kernel driver not installed",
+        *NO_DRIVER,
     ),
     (
         r"has terminated unexpectedly during startup",
@@ -169,6 +173,12 @@ def no_virtualbox() -> ToipLabError:
         "no VirtualBox on this machine (VBoxManage is not in PATH)",
         hint="https://www.virtualbox.org/wiki/Downloads; or build without it: --builder qemu",
     )
+
+
+def no_driver() -> ToipLabError:
+    """The error for a VirtualBox without its driver."""
+    meaning, hint = NO_DRIVER
+    return ToipLabError(meaning, hint=hint)
 
 
 def _quoted(said: Sequence[str], trouble: Sequence[str]) -> str:

@@ -66,7 +66,7 @@ class VirtualBox:
             ToipLabError: it has no driver, or a machine of that name already.
         """
         if self.warning:
-            raise failure.of_packer([self.warning], status=1, log=self.program, trouble=())
+            raise failure.no_driver()
         if name in self.machines():
             raise ToipLabError(
                 f"VirtualBox has a machine {name} already",

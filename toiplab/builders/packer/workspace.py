@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from toiplab import files, host, render
 from toiplab.builders.packer import mirror
 from toiplab.builders.plan import Plan
+from toiplab.builders.sources import Source
 from toiplab.host import PROJECT
 
 PROVISION = PROJECT / "scripts" / "provision.sh"
@@ -58,16 +59,11 @@ class Workspace:
         Raises:
             ToipLabError: the mirror cannot be used by the installer.
         """
-        place = mirror.of(planned.chosen.sources)
         words = ["ssh-keygen", "-q", "-t", "ed25519", "-C", "toip-lab", "-N", ""]
         host.run([*words, "-f", str(self.key)])
-        installation = render.Installation(
-            host=place.host,
-            folder=place.folder,
-            proxy=place.proxy,
-            key=self.key.with_suffix(".pub").read_text(encoding="ascii").strip(),
-        )
-        preseed = render.preseed(planned.inputs, installation)
+        public = self.key.with_suffix(".pub").read_text(encoding="ascii").strip()
+        told = installation(planned.chosen.sources, key=public)
+        preseed = render.preseed(planned.inputs, told)
         files.write(self.http / "preseed.cfg", preseed.encode(), mode=0o600)
         files.write(self.stage, _stage(planned, self.folder / "rendered"), mode=0o600)
 
@@ -82,6 +78,16 @@ class Workspace:
         }
         text = json.dumps({**own, **values}, indent=1)
         files.write(self.variables, text.encode(), mode=0o600)
+
+
+def installation(sources: tuple[Source, ...], *, key: str) -> render.Installation:
+    """What the installer is told besides the lab.
+
+    Raises:
+        ToipLabError: it cannot use the mirror.
+    """
+    place = mirror.of(sources)
+    return render.Installation(place.host, place.folder, place.proxy, key)
 
 
 def _stage(planned: Plan, folder: Path) -> bytes:

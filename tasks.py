@@ -98,6 +98,22 @@ def smoke(
         cli.smoke(ova, options, host=host, progress=progress)
 
 
+@task(
+    help={
+        "first": "an OVA",
+        "second": "another one",
+        "lab": "the lab file both were built from (default: what their manifests say)",
+        "accel": "auto, kvm or tcg",
+    }
+)
+def compare(_: Context, first: str, second: str, *, lab: str = "", accel: str = "auto") -> None:
+    """Boot two OVAs and list how they differ: packages, files, units, accounts, ports."""
+    with cli.reporting() as progress:
+        cli.compare(
+            Path(first), Path(second), lab=lab, accel=cli.accelerator(accel), progress=progress
+        )
+
+
 @task
 def doctor(_: Context) -> None:
     """Say what this machine can do: its tools, its builders, what is missing."""

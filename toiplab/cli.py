@@ -18,7 +18,9 @@ from uuid import UUID
 
 from invoke.context import Context
 from invoke.exceptions import Exit
+from rich.console import Console
 
+from toiplab import compare as comparison
 from toiplab import doctor as machine_doctor
 from toiplab import files, manifest
 from toiplab import render as rendering
@@ -198,6 +200,21 @@ def address(given: str) -> IPv4Address:
         raise ToipLabError(
             f"--host {given!r}: no IPv4 address", hint="such as 127.0.0.1, where forwards lead"
         ) from None
+
+
+def compare(first: Path, second: Path, *, lab: str, accel: Choice, progress: Progress) -> None:
+    """Tell how two OVAs differ; end with status 1 when they do."""
+    found = comparison.compare(
+        first,
+        second,
+        logs=Project().build / "compare",
+        lab_file=Path(lab) if lab else None,
+        accelerator=accel,
+        progress=progress,
+    )
+    comparison.show(found, first, second, Console(highlight=False))
+    if found:
+        raise Exit(code=1)
 
 
 def accelerator(given: str) -> Choice:

@@ -24,8 +24,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Calls take minutes more and belong to the exam that comes next: only when asked for."""
-    if "calls" not in config.getoption("-m"):
-        chosen = [item for item in items if "calls" not in item.keywords]
-        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-        items[:] = chosen
+    """What takes long runs only when asked for by name, not with another -m."""
+    asked = config.getoption("-m")
+    for marker in ("calls", "installer"):
+        if marker not in asked.replace(f"not {marker}", ""):
+            chosen = [item for item in items if item.get_closest_marker(marker) is None]
+            config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+            items[:] = chosen

@@ -30,6 +30,7 @@ SECRET = (
     "debconf: --> SET passwd/user-password-crypted $6$salt$hash",
     "debconf: --> GET passwd/user-password-crypted",
     "debconf: <-- 0 $6$salt$hash",
+    "in-target: debconf (developer): --> 0 $6$salt$hash",
 )
 
 

@@ -19,6 +19,7 @@ PRIORITY = re.compile(rb"^<\d+>")
 MENU_ITEM = re.compile(r"main-menu\[\d+\]: INFO: Menu item '([^']+)' selected")
 ASKING = re.compile(r"debconf: --> INPUT (\S+) (\S+)")
 WILL_ASK = "debconf: <-- 0 question will be asked"
+CONVERSATION = re.compile(r"\bdebconf(?: \(developer\))?: ")  # the installer's, the target's
 WAITS = re.compile(r"debconf: --> GO\b")
 ANSWERED = re.compile(r"debconf: <-- ")
 TROUBLE = re.compile(
@@ -82,7 +83,7 @@ class InstallerLog:
         self.heard = self.clock()
         text = PRIORITY.sub(b"", message.rstrip(b"\0\n")).decode(errors="replace")
         self._follow(text)
-        if " debconf: " not in text or ASKING.search(text) or WILL_ASK in text:
+        if not CONVERSATION.search(text) or ASKING.search(text) or WILL_ASK in text:
             with self.file.open("a", encoding="utf-8") as out:
                 out.write(f"{time.strftime('%H:%M:%S')} {text}\n")
         if TROUBLE.search(text) and not HARMLESS.search(text):

@@ -14,7 +14,7 @@ from toiplab.builders.packer.installer import InstallerLog
 from toiplab.errors import ToipLabError
 from toiplab.progress import Progress
 
-SILENCE_SECONDS = 1800  # the longest that anything takes without a word, slowly emulated
+SILENCE_SECONDS = 1200  # the longest that anything takes without a word, slowly emulated
 MARK = "toip-lab: "  # of scripts/install-packages.sh
 APT_TROUBLE = re.compile(r"^(?:E|Err|W: Failed|dpkg: error)\b.*|^\S*: error:.*", re.MULTILINE)
 

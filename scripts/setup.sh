@@ -47,6 +47,14 @@ missing_packages() {
     done < <(grep -v -e '^#' -e '^$' "$PACKAGES")
 }
 
+# What only some builders need comes along where it costs nobody a password: as root, and if
+# apt has it (Ubuntu 24.04 and Debian 13 have no packer).
+optional_packages() {
+    if [[ $(id -u) -eq 0 ]] && ! is_there packer && apt-cache show packer >/dev/null 2>&1; then
+        echo "packer the builders qemu and virtualbox"
+    fi
+}
+
 is_there() {
     if [[ $1 == /* ]]; then [[ -e $1 ]]; else command -v "$1" >/dev/null; fi
 }
@@ -107,7 +115,7 @@ make_venv() {
 
 main() {
     local missing python='' started=$SECONDS
-    missing=$(missing_packages)
+    missing=$(missing_packages; optional_packages)
     if ! venv_is_current; then
         python=$(find_python)
         # Debian keeps the module that makes environments in a package of its own.

@@ -5,6 +5,7 @@ Here each build takes an hour and more, in software: pytest -m installer.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -15,12 +16,17 @@ from tests.test_compare import EXPLAINED, is_explained
 from tests.virtualbox.chroot import VirtualBox
 from toiplab import manifest
 from toiplab.builders import ensure_ova
+from toiplab.builders.packer import workspace
 from toiplab.builders.packer.build import BuildOptions, build_qemu, build_virtualbox
+from toiplab.builders.packer.workspace import installation
+from toiplab.builders.sources import Source
 from toiplab.compare import compare
+from toiplab.errors import ToipLabError
 from toiplab.exam.results import Results
 from toiplab.exam.smoke import Options, smoke
 from toiplab.host import PROJECT
 from toiplab.progress import Progress
+from toiplab.render import Installation
 
 pytestmark = pytest.mark.installer
 
@@ -68,6 +74,25 @@ def test_qemu_differs_from_direct_only_as_the_docs_explain(qemu_ova: Path) -> No
 
     assert lab.read_bytes() == (PROJECT / "labs/isi.yml").read_bytes()
     assert [each for each in found if not is_explained(each, EXPLAINED)] == []
+
+
+def test_an_answer_that_the_installer_rejects_is_named(
+    medium: Path, mirror_with_udebs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that the mirror does not have: the installer asks for another, and waits."""
+    request = request_for("rejected", medium)
+
+    def wrong(sources: tuple[Source, ...], *, key: str) -> Installation:
+        return dataclasses.replace(installation(sources, key=key), folder="/nowhere")
+
+    monkeypatch.setattr(workspace, "installation", wrong)
+    with pytest.raises(ToipLabError) as error:
+        build_qemu(request, Progress(), options=BuildOptions(accelerator="tcg"))
+
+    assert re.match(r"Debian's installer asks mirror/\S+: the installer cannot use its mirror\n",
+                    error.value.message)  # fmt: skip
+    assert not list(request.project.build.glob(".scratch-*"))
+    assert not request.project.dist.exists()
 
 
 def test_virtualbox_asks_nothing_and_passes_the_exam(virtualbox_ova: Path) -> None:

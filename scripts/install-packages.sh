@@ -28,6 +28,9 @@ prepare() {
     cp "$folder/sources.list" /etc/apt/sources.list
     cp "$folder/preferences" "/etc/apt/preferences.d/$BUILD"
     echo 'Acquire::Check-Valid-Until "false";' >"/etc/apt/apt.conf.d/$BUILD"
+    # No service starts before the appliance's own boot: none of them leaves anything behind.
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod 0755 /usr/sbin/policy-rc.d
     # An upgraded grub-pc still has to put itself on the disk: its answers come at the end.
     grep -v '^grub-pc ' "$folder/packages.cfg" | debconf-set-selections
     # The kernel that is running may be replaced; this machine is switched off before long.
@@ -55,7 +58,7 @@ install_packages() {
 # What the installer noted down for itself, and the build for its own use.
 forget_installation() {
     rm -rf /var/log/installer /media/cdrom*
-    rm -f "/etc/dpkg/dpkg.cfg.d/$BUILD" "/etc/apt/preferences.d/$BUILD" \
+    rm -f /usr/sbin/policy-rc.d "/etc/dpkg/dpkg.cfg.d/$BUILD" "/etc/apt/preferences.d/$BUILD" \
         "/etc/apt/apt.conf.d/$BUILD" /etc/apt/apt.conf /etc/apt/apt.conf.d/00CDMountPoint \
         /etc/apt/apt.conf.d/00InstallRecommends /etc/apt/apt.conf.d/00trustcdrom \
         /etc/apt/sources.list~ /etc/fstab.orig

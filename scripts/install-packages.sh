@@ -27,7 +27,10 @@ prepare() {
     echo force-unsafe-io >"/etc/dpkg/dpkg.cfg.d/$BUILD"
     cp "$folder/sources.list" /etc/apt/sources.list
     cp "$folder/preferences" "/etc/apt/preferences.d/$BUILD"
-    echo 'Acquire::Check-Valid-Until "false";' >"/etc/apt/apt.conf.d/$BUILD"
+    # What apt must know of an ended release, before it reads its lists
+    if [ -d "$folder/stage/overlay/etc/apt/apt.conf.d" ]; then
+        install -m 0644 -t /etc/apt/apt.conf.d "$folder"/stage/overlay/etc/apt/apt.conf.d/*
+    fi
     # No service starts before the appliance's own boot: none of them leaves anything behind.
     printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
     chmod 0755 /usr/sbin/policy-rc.d
@@ -59,7 +62,7 @@ install_packages() {
 forget_installation() {
     rm -rf /var/log/installer /media/cdrom*
     rm -f /usr/sbin/policy-rc.d "/etc/dpkg/dpkg.cfg.d/$BUILD" "/etc/apt/preferences.d/$BUILD" \
-        "/etc/apt/apt.conf.d/$BUILD" /etc/apt/apt.conf /etc/apt/apt.conf.d/00CDMountPoint \
+        /etc/apt/apt.conf /etc/apt/apt.conf.d/00CDMountPoint \
         /etc/apt/apt.conf.d/00InstallRecommends /etc/apt/apt.conf.d/00trustcdrom \
         /etc/apt/sources.list~ /etc/fstab.orig
     sed -i '\,^/dev/sr0,d' /etc/fstab

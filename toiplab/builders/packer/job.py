@@ -64,31 +64,10 @@ class Job:
             SilentError: the installer did not begin.
             ToipLabError: Packer, the installer or the packages failed.
         """
-        hardware = self.request.lab.hardware
         debug = fresh_log(self.request, "packer-debug.log")
         installer = InstallerLog(fresh_log(self.request, "installer.log"))
         with Receiver() as receiver:
-            self.work.set_variables(
-                {
-                    "name": hardware.name,
-                    "memory": hardware.memory,
-                    "cpus": hardware.cpus,
-                    "disk": self.request.lab.machine.disk,
-                    "lab_network": virtualbox.lab_network(hardware),
-                    "forwards": [virtualbox.forward_rule(each) for each in hardware.forwards],
-                    "iso": self.image.url,
-                    "iso_sha256": self.image.sha256,
-                    "boot_arguments": boot.arguments(
-                        self.request.lab, log_port=receiver.port, priority=self.priority
-                    ),
-                    "boot_wait": pace.boot_wait,
-                    "key_interval": pace.key_interval,
-                    "ssh_timeout": pace.ssh_timeout,
-                    "qemuargs": [],
-                    "vboxmanage": [],
-                }
-                | values
-            )
+            self.work.set_variables(self._variables(pace, receiver.port) | values)
             self.packer.validate(TEMPLATE, source, self.work.variables, self.log)
             with Phases(self.progress) as phases:
                 phases.enter("Start Packer")
@@ -116,6 +95,27 @@ class Job:
         if installer.asked:
             self.progress.warn(f"the installer asked: {', '.join(installer.asked)}")
         compare(self.work.installed, self.planned.package_set)
+
+    def _variables(self, pace: Pace, log_port: int) -> dict[str, object]:
+        """The template's variables, but for those of the workspace and of the source."""
+        lab = self.request.lab
+        hardware = lab.hardware
+        return {
+            "name": hardware.name,
+            "memory": hardware.memory,
+            "cpus": hardware.cpus,
+            "disk": lab.machine.disk,
+            "lab_network": virtualbox.lab_network(hardware),
+            "forwards": [virtualbox.forward_rule(each) for each in hardware.forwards],
+            "iso": self.image.url,
+            "iso_sha256": self.image.sha256,
+            "boot_arguments": boot.arguments(lab, log_port=log_port, priority=self.priority),
+            "boot_wait": pace.boot_wait,
+            "key_interval": pace.key_interval,
+            "ssh_timeout": pace.ssh_timeout,
+            "qemuargs": [],
+            "vboxmanage": [],
+        }
 
 
 def compare(installed: Path, package_set: PackageSet) -> None:

@@ -266,12 +266,12 @@ FAULTS = (
     ),
     # A6, A8, A10
     PhoneFault(
-        "a call stays parked for ten seconds",
-        "expected the call back after 45 s, it rang after 10",
+        "a call stays parked for twenty seconds",
+        "expected the call back after 45 s, it rang after ",
         (comes_back,),
         sed(
             PARKING,
-            "s/parkingtime => 45/parkingtime => 10/",
+            "s/parkingtime => 45/parkingtime => 20/",
             "asterisk -rx 'module reload res_parking.so'",
         ),
         (comes_back, *WITNESSES),

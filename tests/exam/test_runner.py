@@ -110,7 +110,7 @@ def test_what_cannot_be_read_is_an_error(progress):
     assert [(result.outcome, result.told) for result in report.results] == [
         (
             Outcome.ERROR,
-            "what the appliance printed could not be read: ValueError: "
+            "the check itself broke at test_runner.py:34: ValueError: "
             "invalid literal for int() with base 10: 'many'",
         ),
         (Outcome.PASS, "[as] it should be"),

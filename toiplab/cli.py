@@ -43,6 +43,7 @@ from toiplab.machine.accelerator import Choice, KvmMemory
 from toiplab.machine.interactive import boot_for_person, hand_over
 from toiplab.machine.machine import Machine
 from toiplab.machine.qemu import Disk
+from toiplab.machine.waiting import GuestError
 from toiplab.progress import Progress
 from toiplab.releases import RELEASES, by_codename
 
@@ -156,6 +157,9 @@ def smoke(given: str, options: Options, *, host: str, progress: Progress) -> Non
     ova = Path(given) if given else newest_ova(project.dist)
     results = Results(project.build / "report")
     if host:
+        for word, given_too in (("keep", options.keep), ("nat-only", options.nat_only)):
+            if given_too:
+                raise ToipLabError(f"--{word}: of no use with --host", hint="leave one of them out")
         status = smoke_running(ova, address(host), results, options=options, progress=progress)
     else:
         status = examine(ova, results, options=options, progress=progress)
@@ -183,8 +187,9 @@ def exam_options(
 
 def keep_for_person(machine: Machine) -> None:
     """Leave a machine to a person until it ends, its console in this terminal."""
-    machine.log_out()
-    machine.console.type_line("")  # so that it asks for a login once more
+    with suppress(GuestError):  # one that is sick is wanted most
+        machine.log_out()
+        machine.console.type_line("")  # so that it asks for a login once more
     hand_over(machine, Progress(), user=machine.account.user if machine.account else "user")
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 @contextmanager
@@ -40,3 +41,10 @@ def write(path: Path, content: bytes, *, mode: int = 0o644) -> None:
         with os.fdopen(descriptor, "wb") as out:
             os.fchmod(out.fileno(), mode)
             out.write(content)
+
+
+def private(path: Path) -> BinaryIO:
+    """Open a file to write, which only its user may read."""
+    out = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+    os.fchmod(out.fileno(), 0o600)
+    return out

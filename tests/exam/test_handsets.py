@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from toiplab.exam.handsets import TONES, hears, hears_music
+from toiplab.exam.handsets import TONES, hears, hears_music, needs_keys, switched_on
 from toiplab.exam.prompts import Alike, Prompt, wait_for_prompt
-from toiplab.exam.registry import CheckFailedError
+from toiplab.exam.registry import CheckFailedError, NotHereError
 from toiplab.phones.sound import RATE, Recording
 
 
@@ -124,3 +125,41 @@ def test_a_prompt_whose_end_is_cut_off_by_the_call_s_is_heard():
 
 def test_the_tones_are_no_multiples_of_one_another():
     assert not [(a, b) for a in TONES for b in TONES if a < b and b % a == 0]
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        pytest.param(tone(810, 9), id="another voice, first"),
+        pytest.param(noise(9), id="a noise"),
+    ],
+)
+def test_a_voice_that_is_not_alone_is_not_taken_for_it(beside):
+    both = Recording(tone(620, 9).samples + beside.samples)
+
+    with pytest.raises(CheckFailedError, match=r"^5001: expected to hear 5002 \(620 Hz\)"):
+        hears(Listener(both), other, within=0.02)
+
+
+def test_a_voice_is_heard_once_others_have_fallen_silent():
+    assert hears(Listener(tone(810, 3), tone(620, 2)), other).seconds_of(620) >= 1
+
+
+@pytest.mark.parametrize(("mode", "possible"), [("rfc2833", True), ("auto", True), ("info", False)])
+def test_keys_are_pressed_as_events_only(lab, mode, possible):
+    sip = lab.sip.model_copy(update={"dtmf_mode": mode})
+    subject = SimpleNamespace(lab=lab.model_copy(update={"sip": sip}))
+
+    if possible:
+        needs_keys(subject)
+        return
+    with pytest.raises(NotHereError, match="do not press keys by info"):
+        needs_keys(subject)
+
+
+def test_a_lab_whose_codecs_no_phone_speaks_is_skipped(subject):
+    sip = subject.lab.sip.model_copy(update={"codecs": ("g722",)})
+    deaf = dataclasses.replace(subject, lab=subject.lab.model_copy(update={"sip": sip}))
+
+    with pytest.raises(NotHereError, match="speak none of g722"), switched_on(deaf):
+        pass

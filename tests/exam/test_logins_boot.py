@@ -14,7 +14,7 @@ from toiplab.machine.ports import reached_at
 from toiplab.machine.shell import Account
 from toiplab.progress import Progress
 
-pytestmark = pytest.mark.calls
+pytestmark = pytest.mark.boot
 
 LOGS = PROJECT / "build/logins"
 ACCOUNTS = (

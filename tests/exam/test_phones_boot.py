@@ -39,7 +39,7 @@ def subject(ova):
         candidate.machine(LOGS, accelerator="auto", progress=Progress(), lan=lan) as machine,
     ):
         machine.start()
-        with machine.capture(NAT_ADAPTER, capture):
+        with machine.capture(NAT_ADAPTER, capture), lan.capture(LOGS / "lab.pcap"):
             machine.wait_for_login()
             machine.wait_for_unit("asterisk.service", within=120)
             machine.wait_for_unit("isc-dhcp-server.service", within=120)
@@ -47,6 +47,7 @@ def subject(ova):
                 candidate.subject(MachineGuest(machine), LOGS),
                 phones=LabPhones(lan, candidate.lab, candidate.secrets),
                 nat_capture=capture,
+                lab_capture=LOGS / "lab.pcap",
             )
 
 

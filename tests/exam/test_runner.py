@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 import subprocess
 from collections import Counter
 
@@ -10,11 +11,12 @@ from rich.console import Console
 
 from toiplab.exam import junit
 from toiplab.exam.plan import FIRST_EXAM
-from toiplab.exam.registry import Check, CheckFailedError, Fact, agree, check
+from toiplab.exam.registry import Check, CheckFailedError, Fact, NotHereError, agree, check
 from toiplab.exam.runner import Outcome, Report, missed, print_summary, run_check, run_exam
 from toiplab.exam.subject import MachineGuest
 from toiplab.host import Finished
 from toiplab.machine.waiting import DeadlineError, GuestError, MachineGoneError
+from toiplab.phones.handset import PhoneBrokenError, PhoneError
 from toiplab.progress import Progress
 
 
@@ -107,14 +109,13 @@ def test_a_check_that_cannot_look_stops_no_other(progress):
 def test_what_cannot_be_read_is_an_error(progress):
     report = examined(progress, Check("D3", "reads a number", cannot_read), PASSES)
 
-    assert [(result.outcome, result.told) for result in report.results] == [
-        (
-            Outcome.ERROR,
-            "what the appliance printed could not be read: ValueError: "
-            "invalid literal for int() with base 10: 'many'",
-        ),
-        (Outcome.PASS, "[as] it should be"),
-    ]
+    broken, other = report.results
+    assert (broken.outcome, other.outcome) == (Outcome.ERROR, Outcome.PASS)
+    assert re.fullmatch(
+        r"the check itself broke at test_runner\.py:\d+: ValueError: "
+        r"invalid literal for int\(\) with base 10: 'many'",
+        broken.told,
+    )
 
 
 @pytest.mark.parametrize("error", [MachineGoneError("ended"), GuestError("no login")])
@@ -258,3 +259,31 @@ def test_what_was_asked_is_remembered_until_something_is_done(subject):
     assert examined.act("reload").output == "answer 3"
     assert examined.ask("date") == ("answer 4",)
     assert guest.asked == [("date", "uptime"), ("hostname",), ("reload",), ("date",)]
+
+
+def test_an_exam_that_looked_at_nothing_could_not_run(progress):
+    def nothing(subject):
+        raise NotHereError("no lab network")
+
+    report = examined(progress, Check("D3", "leases", nothing))
+
+    assert report.status == 2
+    print_summary(report, progress)
+    assert "D3 skipped: leases: no lab network" in printed(progress)
+
+
+def test_a_phone_that_waits_in_vain_is_a_failure_and_a_broken_one_is_not(progress):
+    def in_vain(subject):
+        raise PhoneError("5001 is not called after 10 s")
+
+    def broken(subject):
+        raise PhoneBrokenError("baresip ended with status 1")
+
+    outcomes = [
+        result.outcome
+        for result in examined(
+            progress, Check("A4", "in vain", in_vain), Check("A4", "broken", broken)
+        ).results
+    ]
+
+    assert outcomes == [Outcome.FAIL, Outcome.ERROR]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import os
 import shutil
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import pytest
 from rich.console import Console
@@ -16,13 +17,16 @@ from toiplab import manifest
 from toiplab.errors import ToipLabError
 from toiplab.exam import smoke, ssh
 from toiplab.exam.candidate import newest_ova, read_candidate
+from toiplab.exam.places import LabPhones
 from toiplab.exam.plan import FIRST_EXAM, Plan
+from toiplab.exam.registry import Check
 from toiplab.exam.results import Results
 from toiplab.exam.runner import Outcome
 from toiplab.host import PROJECT, Finished
 from toiplab.image import ova, ovf, vmdk
 from toiplab.lab import secrets
 from toiplab.lab.load import load
+from toiplab.machine.lan.capture import CaptureError
 from toiplab.machine.waiting import DeadlineError, GuestError
 from toiplab.manifest import LabRecord, Manifest
 from toiplab.progress import Progress
@@ -267,3 +271,51 @@ def test_a_machine_that_never_boots_has_its_results_written(
     assert results.junit.read_text().count("<error ") == 4
     assert NO_PROMPT in results.page.read_text()
     assert "4 checks: 0 passed, 0 failed, 4 could not look" in console.file.getvalue()
+
+
+def never(subject):
+    raise AssertionError("nobody plays with a machine that did not boot")
+
+
+def test_a_machine_that_does_not_come_up_is_not_played_with(subject, tmp_path):
+    plan = Plan(FIRST_EXAM[:1], (Check("A4", "a call", never),), ())
+
+    results = list(examination(NeverComesUp(), subject, tmp_path).run(plan))
+
+    assert told(results)[1] == (
+        "with phones",
+        Outcome.ERROR,
+        "not looked at: the machine did not boot",
+    )
+
+
+class Unrecorded:
+    """A lab network of which no capture can be made, or that loses frames."""
+
+    def __init__(self, when):
+        self.when = when
+
+    @contextmanager
+    def capture(self, file):
+        if self.when == "beginning":
+            raise CaptureError("no capture")
+        yield
+        raise CaptureError("not whole")
+
+
+@pytest.mark.parametrize(
+    ("when", "warning"), [("beginning", "! no capture"), ("end", "! not whole")]
+)
+def test_a_capture_that_fails_spoils_no_exam(when, warning, subject, tmp_path, console):
+    phones = LabPhones(Unrecorded(when), subject.lab, subject.secrets)
+    exam = smoke.Examination(
+        dataclasses.replace(subject, phones=phones),
+        Unplugged(),
+        Results(tmp_path),
+        Progress(console),
+    )
+
+    (result,) = exam.with_phones([Check("A4", "a call", lambda _: "made")])
+
+    assert result.outcome is Outcome.PASS
+    assert warning in console.file.getvalue()

@@ -158,6 +158,6 @@ def test_a_tally_counts_all_and_tells_the_first_refusal():
 
     tally = read_tally(STATISTICS, errors, "")
 
-    assert tally == Tally(well=5, failed=1, seconds=2.5, refusal="403 Forbidden")
+    assert tally == Tally(well=5, failed=1, seconds=2.5, refusal="403 Forbidden", refused_at=4)
     assert tally.rate == 2
     assert tally.medium("audio") is None

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import chain
 
-from toiplab.lab.model import Extension, Lab
+from toiplab.lab.model import Context, Extension, Lab
 
 Party = tuple[int, ...]
 """How many phones of how many contexts: ``(2,)`` may call each other, ``(1, 1)`` may not."""
 
 Players = tuple[Extension, ...]
 """The phones of a party, context by context."""
+
+
+def context_of(lab: Lab, number: str) -> tuple[str, Context]:
+    """The context that a phone's number belongs to, with its name."""
+    return next(
+        (name, context)
+        for name, context in lab.contexts.items()
+        if number in {extension.number for extension in context.extensions}
+    )
 
 
 class Cast:
@@ -48,15 +58,10 @@ class Cast:
             context = min(fitting, key=len)
             free = [extensions for extensions in free if extensions is not context]
             chosen[part] = context[:count]
-        players = tuple(_flat(chosen[part] for part in range(len(party))))
+        players = tuple(chain.from_iterable(chosen[part] for part in range(len(party))))
         self._playing.update(extension.number for extension in players)
         return players
 
     def give_back(self, players: Players) -> None:
         """They are free again."""
         self._playing.difference_update(extension.number for extension in players)
-
-
-def _flat(parts: Iterator[list[Extension]]) -> Iterator[Extension]:
-    for part in parts:
-        yield from part

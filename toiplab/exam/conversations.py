@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from toiplab.exam.cast import Party
+from toiplab.exam.cast import Party, context_of
 from toiplab.exam.handsets import connect, hear_one_another, switched_on
 from toiplab.exam.places import NatPhones
 from toiplab.exam.prompts import prompt, wait_for_prompt
 from toiplab.exam.registry import CheckFailedError, NotHereError, check
 from toiplab.exam.subject import Subject
-from toiplab.lab.model import Context, Extension
+from toiplab.lab.model import Extension
 from toiplab.phones.handset import Handset, PhoneError, Phones
 
 PAIR: Party = (2,)
@@ -20,6 +20,7 @@ TOLERANCE_SECONDS = 2.0  # of the seconds a phone rings
 GREETING = "vm-theperson"  # what voicemail says first
 NOBODY = "pbx-invalid"  # what is said of a number that nobody has
 PROMPT_SECONDS = 12.0
+NOT_FOUND = "404 Not Found"
 
 
 @check(
@@ -34,7 +35,7 @@ def through_forwards(subject: Subject) -> str:
 
 @check("A4", "a call: ringing, answer, sound both ways, hang up on either side", takes=(PAIR,))
 def conversation(subject: Subject) -> str:
-    """One calls and hangs up; then the other does."""
+    """Each calls the other, and the first hangs up: once who called, once who was called."""
     return _conversation(subject, None)
 
 
@@ -44,16 +45,16 @@ def _conversation(subject: Subject, phones: Phones | None) -> str:
         for caller, called in ((first, second), (second, first)):
             connect(caller, called)
             told.append(hear_one_another(caller, called))
-            caller.hang_up()
-            called.wait_closed()
-            caller.wait_closed()
+            first.hang_up()
+            second.wait_closed()
+            first.wait_closed()
     return "; ".join(told)
 
 
 @check("A4", "nobody answers: after the lab's seconds it is voicemail, or over", takes=(PAIR,))
 def unanswered(subject: Subject) -> str:
     """From the first ring to what the lab says follows."""
-    context = _context(subject, subject.players[1])
+    _, context = context_of(subject.lab, subject.players[1].number)
     wanted = context.ring_seconds
     voicemail = context.unanswered == "voicemail"
     greeting = prompt(subject, GREETING) if voicemail else None
@@ -83,6 +84,8 @@ def apart(subject: Subject) -> str:
             finally:
                 _check_it_did_not_ring(called, caller)
             told.append(f"{caller.number} calls {called.number}: {why}")
+            if why != NOT_FOUND:
+                raise CheckFailedError(f"expected {NOT_FOUND}, saw {told[-1]}")
     return "; ".join(told)
 
 
@@ -105,10 +108,6 @@ def spoken(subject: Subject) -> str:
     return f"{subject.lab.sip.language}: {heard}"
 
 
-def _context(subject: Subject, extension: Extension) -> Context:
-    return next(c for c in subject.lab.contexts.values() if extension in c.extensions)
-
-
 def _end_of_ringing(caller: Handset, within: float, *, answered: bool) -> float:
     """When somebody answered, or the call was given up (monotonic clock)."""
     if answered:
@@ -124,7 +123,8 @@ def _nobody(subject: Subject, player: Extension) -> str:
         NotHereError: the context's patterns have none.
     """
     taken = {extension.number for extension in subject.lab.extensions}
-    for extension in (player, *_context(subject, player).extensions):
+    _, context = context_of(subject.lab, player.number)
+    for extension in (player, *context.extensions):
         for digit in "9876543210":
             if (number := f"{extension.number[:-1]}{digit}") not in taken:
                 return number

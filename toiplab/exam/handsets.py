@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from toiplab.exam.places import phones_of
-from toiplab.exam.registry import CheckFailedError
+from toiplab.exam.registry import CheckFailedError, NotHereError
 from toiplab.exam.subject import Subject
 from toiplab.machine.waiting import Deadline
 from toiplab.phones.handset import Handset, Phones
@@ -16,6 +16,8 @@ from toiplab.phones.sound import Heard
 TONES = (440, 620, 810, 1050)
 SURE_SECONDS = 1.0  # of a tone, after which nobody doubts who speaks
 GLANCE_SECONDS = 0.4
+SPOKEN = {"ulaw", "alaw"}
+EVENT_MODES = ("rfc2833", "auto")
 HEAR_SECONDS = 8.0
 
 
@@ -31,6 +33,8 @@ def switched_on(
     Raises:
         PhoneError: one is not let in.
     """
+    if not SPOKEN & set(subject.lab.sip.codecs):
+        raise NotHereError(f"the exam's phones speak none of {' '.join(subject.lab.sip.codecs)}")
     phones = phones or phones_of(subject)
     with ExitStack() as stack:
         handsets = tuple(
@@ -49,6 +53,16 @@ def switched_on(
         yield handsets
 
 
+def needs_keys(subject: Subject) -> None:
+    """Phones press keys as events among the sound (RFC 4733); the lab must listen for those.
+
+    Raises:
+        NotHereError: it does not.
+    """
+    if subject.lab.sip.dtmf_mode not in EVENT_MODES:
+        raise NotHereError(f"the exam's phones do not press keys by {subject.lab.sip.dtmf_mode}")
+
+
 def connect(caller: Handset, called: Handset) -> None:
     """One calls the other, who answers."""
     caller.call(called.number)
@@ -59,7 +73,7 @@ def connect(caller: Handset, called: Handset) -> None:
 
 
 def hears(phone: Handset, voice: Handset, within: float = HEAR_SECONDS) -> Heard:
-    """Wait until one phone has heard the other's tone, from now on, without any other.
+    """Wait until one phone hears the other's tone for a while, without anybody else's.
 
     Raises:
         CheckFailedError: it does not; with what it heard instead.
@@ -68,8 +82,10 @@ def hears(phone: Handset, voice: Handset, within: float = HEAR_SECONDS) -> Heard
     before = phone.recording().seconds
     while True:
         phone.listen(GLANCE_SECONDS)
-        heard = phone.recording().since(before).heard(TONES)
-        if heard.seconds_of(voice.tone) >= SURE_SECONDS:
+        new = phone.recording().since(before)
+        heard = new.heard(TONES)
+        latest = new.since(max(0.0, new.seconds - SURE_SECONDS)).heard(TONES)
+        if latest.seconds_of(voice.tone) >= SURE_SECONDS:
             return heard
         if deadline.passed:
             raise CheckFailedError(

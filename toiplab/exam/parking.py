@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import time
 
-from toiplab.exam.handsets import connect, hear_one_another, hears_music, switched_on
-from toiplab.exam.prompts import hold_music, prompt, wait_for_music, wait_for_prompt
-from toiplab.exam.registry import CheckFailedError, check
+from toiplab.exam.handsets import connect, hear_one_another, hears_music, needs_keys, switched_on
+from toiplab.exam.prompts import Alike, hold_music, prompt, wait_for_music, wait_for_prompt
+from toiplab.exam.registry import CheckFailedError, Fact, NotHereError, agree, check
 from toiplab.exam.subject import Subject
 from toiplab.phones.handset import Handset
 
@@ -16,6 +16,7 @@ SPOKEN_SECONDS = 15.0
 HEARD_SECONDS = 2.0  # by then, all that was heard is in the recording
 TOLERANCE_SECONDS = 3.0  # of the time a call stays parked
 RETURN_SECONDS = 15.0
+LONGEST_SECONDS = 120
 PARKED = re.compile(r"Space\s*:\s*(\d+)\s+Channel\s*:\s*SIP/(\w+)-")
 
 
@@ -26,17 +27,18 @@ PARKED = re.compile(r"Space\s*:\s*(\d+)\s+Channel\s*:\s*SIP/(\w+)-")
 )
 def taken_back(subject: Subject) -> str:
     """The called phone parks its caller; a third phone takes the call."""
+    needs_keys(subject)
     with switched_on(subject) as (caller, parker, taker):
         connect(caller, parker)
         slot = park(subject, parker, caller)
-        for digit in dict.fromkeys(slot):
-            wait_for_prompt(parker, prompt(subject, f"digits/{digit}"), HEARD_SECONDS)
         hears_music(caller)
         taker.call(slot)
         taker.wait_established()
         told = hear_one_another(caller, taker)
         caller.hang_up()
         taker.wait_closed()
+        # Only now: to look for what was spoken may take as long as a call stays parked.
+        _hears_digits(subject, parker, slot)
     return f"slot {slot} spoken, music heard; {told}"
 
 
@@ -44,11 +46,14 @@ def taken_back(subject: Subject) -> str:
 def comes_back(subject: Subject) -> str:
     """It rings again at the phone that parked it."""
     wanted = subject.lab.parking.seconds
+    if wanted > LONGEST_SECONDS:
+        raise NotHereError(f"calls stay parked for {wanted} s, longer than an exam waits")
+    needs_keys(subject)
     with switched_on(subject) as (caller, parker):
         connect(caller, parker)
         transfer(parker, subject.lab.features.blind_transfer, subject.lab.parking.number)
-        hears_music(caller, SPOKEN_SECONDS)
         parked = time.monotonic()
+        hears_music(caller, SPOKEN_SECONDS)
         parker.wait_closed(SPOKEN_SECONDS)
         seconds = parker.wait_for_call(wanted + RETURN_SECONDS) - parked
         if abs(seconds - wanted) > TOLERANCE_SECONDS:
@@ -74,6 +79,17 @@ def music_on_hold(subject: Subject) -> str:
         caller.hang_up()
         caller.wait_closed()
     return told
+
+
+def _hears_digits(subject: Subject, phone: Handset, slot: str) -> None:
+    """Check that a slot's digits were spoken, in whichever language, one after the other."""
+    digits = {digit: prompt(subject, f"digits/{digit}") for digit in dict.fromkeys(slot)}
+    for spoken in digits.values():
+        wait_for_prompt(phone, spoken, HEARD_SECONDS)
+    heard = phone.recording()
+    once = [digit for digit in digits if slot.count(digit) == 1]  # of others, which is unknown
+    order = sorted(once, key=lambda digit: Alike.where(heard, digits[digit]))
+    agree(Fact(f"digits {phone.number} hears once", once, order))
 
 
 def park(subject: Subject, parker: Handset, caller: Handset) -> str:

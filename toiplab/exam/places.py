@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
@@ -126,16 +125,6 @@ class LabPhones:
 def phones_of(subject: Subject) -> Phones:
     """Where the subject's phones stand: at the forwards, unless it says otherwise."""
     return subject.phones or NatPhones.of(subject)
-
-
-@contextmanager
-def recorded(subject: Subject, capture: Path) -> Iterator[Path | None]:
-    """Record the lab network during the block; None where there is none."""
-    if isinstance(subject.phones, LabPhones):
-        with subject.phones.lan.capture(capture):
-            yield capture
-    else:
-        yield None
 
 
 def account(subject: Subject, number: str) -> Account:

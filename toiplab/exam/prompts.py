@@ -51,6 +51,12 @@ class Alike:
         """Look for both in a recording."""
         return cls(recording.likeness(wanted.own), recording.likeness(wanted.english))
 
+    @staticmethod
+    def where(recording: Recording, wanted: Prompt) -> float:
+        """In which second of the recording it begins, in the language it is most like."""
+        own = recording.likeness(wanted.own) >= recording.likeness(wanted.english)
+        return recording.begins(wanted.own if own else wanted.english)
+
     @property
     def heard(self) -> bool:
         """Whether the prompt was heard, in whichever language."""
@@ -74,7 +80,7 @@ def prompt(subject: Subject, name: str) -> Prompt:
 
 
 def hold_music(subject: Subject) -> Recording:
-    """How the music on hold begins (row A10): as much of it as Asterisk converts at once.
+    """How the music on hold begins (row A10).
 
     Raises:
         CheckFailedError: there is none, or it cannot be played.
@@ -95,7 +101,6 @@ def wait_for_prompt(
     """
     deadline = Deadline.within(within)
     while True:
-        phone.listen(GLANCE_SECONDS)
         heard = phone.recording()
         alike = Alike.of(heard, wanted)
         if alike.own_language if own_language else alike.heard:
@@ -106,6 +111,7 @@ def wait_for_prompt(
                 f"{alike.own:.0%} like it and {alike.english:.0%} like the English one "
                 f"({heard.seconds:.1f} s)"
             )
+        phone.listen(GLANCE_SECONDS)
 
 
 def wait_for_music(phone: Handset, opening: Recording, within: float) -> str:

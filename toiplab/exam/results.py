@@ -94,8 +94,8 @@ class Results:
             files=tuple(p for p in (self.junit, self.serial_log) if p.exists()),
             sha256="" if name else candidate.manifest.ova_sha256,
         )
+        print_summary(report, progress)
         junit.write(report, self.junit)
         with progress.step("Write the report"):
             page.write(exam, self.page)
-        print_summary(report, progress)
         progress.note(f"report: {self.page}")

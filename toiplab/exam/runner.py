@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import time
+import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum, auto
@@ -33,6 +34,7 @@ class Outcome(StrEnum):
     SKIP = auto()
 
 
+TROUBLES = (Outcome.FAIL, Outcome.ERROR)
 STYLES = {
     Outcome.PASS: "green",
     Outcome.FAIL: "red",
@@ -72,7 +74,8 @@ class Report:
     @property
     def status(self) -> int:
         """Exit status: 0 all passed, 1 a check failed, 2 the exam could not run to its end."""
-        if self.of(Outcome.ERROR) or not self.results:
+        looked = self.of(Outcome.PASS) or self.of(Outcome.FAIL)
+        if self.of(Outcome.ERROR) or not looked:
             return BAD_INPUT
         return CHECK_FAILED if self.of(Outcome.FAIL) else 0
 
@@ -100,8 +103,7 @@ def run_check(
     except ToipLabError as error:
         told, outcome = str(error), Outcome.ERROR
     except Exception as error:  # a reading that met what no appliance was known to print
-        told = f"what the appliance printed could not be read: {type(error).__name__}: {error}"
-        outcome = Outcome.ERROR
+        told, outcome = f"the check itself broke {_place(error)}", Outcome.ERROR
     seconds = time.monotonic() - started
     numbers = tuple(player.number for player in players or ())
     return Result(part, check, outcome, told, seconds, began, numbers, folder)
@@ -119,7 +121,7 @@ def run_exam(
         result = run_check(subject, check, part)
         print_result(result, progress)
         yield result
-        if result.outcome is Outcome.ERROR and not answers(subject):
+        if result.outcome in TROUBLES and not answers(subject):
             why = f"the machine does not answer since {check.name}"
             yield from missed(remaining, progress, part=part, why=why)
 
@@ -174,6 +176,12 @@ def print_summary(report: Report, progress: Progress) -> None:
         )
     )
     progress.note(f"{len(report.results)} checks: {counts}")
+
+
+def _place(error: Exception) -> str:
+    """Where and how a check broke."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    return f"at {Path(last.filename).name}:{last.lineno}: {type(error).__name__}: {error}"
 
 
 def answers(subject: Subject) -> bool:

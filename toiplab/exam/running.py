@@ -52,7 +52,7 @@ def smoke_running(
     """
     plan, began = options.plan, time.time()
     results.clear()
-    host.require("ssh", "sipsak", *(PHONE_PROGRAMS if plan.with_phones else ()))
+    host.require("sipsak", "ssh", *(PHONE_PROGRAMS if plan.with_phones else ()))
     candidate = read_candidate(ova, options.lab_file)
     with progress.step(f"Find the machine at {address}"):
         hardware = seen_from_here(candidate.ova.hardware, address)

@@ -32,7 +32,7 @@ from toiplab.report.page import Boot
 FIRST_BOOT, WITH_PHONES, REBOOT = "first boot", "with phones", "after a reboot"
 NAT_ADAPTER = 1
 PROGRAMS = ("qemu-system-x86_64", "qemu-img", "sipsak")
-PHONE_PROGRAMS = ("baresip", "sipp", "setpriv")
+PHONE_PROGRAMS = ("baresip", "sipp", "setpriv", "ssh", "ssh-keygen")
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ def smoke(
             candidate.subject(MachineGuest(machine), results.folder),
             phones=LabPhones(lan, candidate.lab, candidate.secrets) if lan else None,
             nat_capture=results.nat_capture,
+            lab_capture=results.lab_capture if lan else None,
         )
         examination = Examination(subject, machine, results, progress)
         report = Report(tuple(examination.run(plan)))
@@ -122,7 +123,10 @@ class Examination:
         """Run a plan's checks: the first ones, with phones, and the first ones again."""
         with ExitStack() as recording:
             yield from self.first_boot(plan.first, recording)
-            if plan.with_phones:
+            if not self.boots:
+                why = "the machine did not boot"
+                yield from missed(plan.with_phones, self._progress, part=WITH_PHONES, why=why)
+            elif plan.with_phones:
                 yield from self.with_phones(plan.with_phones)
             if plan.after_reboot:
                 yield from self.after_reboot(plan.after_reboot)
@@ -190,8 +194,13 @@ class Examination:
         if not isinstance(phones, LabPhones):
             yield
             return
-        try:
-            with phones.lan.capture(self._results.lab_capture):
-                yield
-        except CaptureError as error:
-            self._progress.warn(str(error))
+        with ExitStack() as capture:
+            try:
+                capture.enter_context(phones.lan.capture(self._results.lab_capture))
+            except CaptureError as error:
+                self._progress.warn(str(error))
+            yield
+            try:
+                capture.close()
+            except CaptureError as error:
+                self._progress.warn(str(error))

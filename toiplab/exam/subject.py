@@ -58,7 +58,7 @@ class Identity:
 
 
 class Memory:
-    """What was asked already, by command."""
+    """What was asked already, by command; what failed is asked again."""
 
     def __init__(self) -> None:
         self._answers: dict[str, Finished] = {}
@@ -84,9 +84,10 @@ class Subject:
 
     ``hardware`` has the forwards that lead into it; ``logs`` is the folder for what the
     programs run from outside have to say. ``phones`` is where the exam's phones stand, on
-    the host if it is not given; ``nat_capture`` is what went through adapter 1 since the
-    power came on, where that is recorded. ``players`` are the phones that a check is played
-    with. ``known_as`` is who the machine was before it restarted, None at its first boot.
+    the host if it is not given. ``nat_capture`` is what went through adapter 1 since the
+    power came on, ``lab_capture`` what went over the lab network, where that is recorded.
+    ``players`` are the phones that a check is played with. ``known_as`` is who the machine
+    was before it restarted, None at its first boot.
 
     What was asked once is remembered, for several checks look at the same thing, until
     something is done to the machine; ``files`` are those of its packages, which stay.
@@ -101,6 +102,7 @@ class Subject:
     logs: Path
     phones: Phones | None = None
     nat_capture: Path | None = None
+    lab_capture: Path | None = None
     players: Players = ()
     known_as: Identity | None = None
     files: Memory = field(default_factory=Memory, repr=False)
@@ -112,8 +114,10 @@ class Subject:
 
     def act(self, command: str) -> Finished:
         """Do something to the machine, after which everything is asked anew."""
-        self._known.forget()
-        return self.guest.ask(command)[0]
+        try:
+            return self.guest.ask(command)[0]
+        finally:
+            self._known.forget()
 
     def read(self, *commands: str) -> tuple[str, ...]:
         """What each command prints of the machine's own packages, asked once in an exam."""

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 
 from toiplab.exam.cast import Cast, Players
 from toiplab.exam.registry import Check
-from toiplab.exam.runner import Outcome, Result, answers, missed, print_result, run_check
+from toiplab.exam.runner import TROUBLES, Result, answers, missed, print_result, run_check
 from toiplab.exam.subject import Subject
 from toiplab.progress import Progress
 
@@ -76,7 +76,11 @@ class Stage:
         return result
 
     def break_off(self) -> None:
-        """Kill what is being played: whatever it waits for then comes to an end at once."""
+        """Kill the programs of what is being played, until it has ended.
+
+        A phone that is waited for is then seen to be gone at once; a command on the
+        machine's console is waited for.
+        """
         for play in self._plays.values():
             while play.thread.is_alive():
                 _kill_children_of(play.thread)
@@ -105,7 +109,7 @@ def run_together(
             result = stage.next_result()
             print_result(result, progress)
             yield result
-            if result.outcome is Outcome.ERROR and not answers(subject):
+            if result.outcome in TROUBLES and not answers(subject):
                 why = f"the machine does not answer since {result.check.name}"
                 yield from missed(stage.waiting, progress, part=part, why=why)
                 stage.waiting.clear()
@@ -122,6 +126,7 @@ def _stage(stage: Stage) -> Iterator[Stage]:
 def _kill_children_of(thread: threading.Thread) -> None:
     """Kill the programs that a thread of ours has started: proc(5), children."""
     children = Path(f"/proc/self/task/{thread.native_id}/children")
-    with suppress(OSError):
+    with suppress(FileNotFoundError):  # the thread has ended
         for child in children.read_text().split():
-            os.kill(int(child), signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from toiplab.exam.handsets import hears, switched_on
+from toiplab.exam.cast import context_of
+from toiplab.exam.handsets import hears, needs_keys, switched_on
 from toiplab.exam.prompts import prompt, wait_for_prompt
-from toiplab.exam.registry import Fact, agree, check
+from toiplab.exam.registry import Fact, NotHereError, agree, check
 from toiplab.exam.subject import Subject
 from toiplab.phones.handset import Handset
 
@@ -18,9 +19,13 @@ MESSAGES = "ls /var/spool/asterisk/voicemail/{context}/{number}/INBOX/ | grep -c
 @check("A5", "a message is left, its light comes on, and the PIN opens it", takes=((2,),))
 def message(subject: Subject) -> str:
     """The called phone refuses; the caller speaks to its mailbox, where the call is sent."""
-    one, other = subject.players
+    needs_keys(subject)
+    _, other = subject.players
+    context, rules = context_of(subject.lab, other.number)
+    if rules.unanswered != "voicemail":
+        raise NotHereError(f"in {context} nobody reaches a mailbox: unanswered calls end")
     greeting, password, count = (prompt(subject, n) for n in (GREETING, PASSWORD, COUNT))
-    kept = MESSAGES.format(context=_context(subject, other.number), number=other.number)
+    kept = MESSAGES.format(context=context, number=other.number)
     with switched_on(subject, message_light=other.number) as (caller, owner):
         before = int(subject.act(kept).output.split()[-1])
         caller.call(owner.number)
@@ -31,7 +36,7 @@ def message(subject: Subject) -> str:
         caller.press("#")  # straight to the beep
         caller.listen(MESSAGE_SECONDS)
         caller.hang_up()
-        waiting = owner.wait_message_light()
+        waiting = owner.wait_message_light(before + 1)
         now = int(subject.act(kept).output.split()[-1])
         agree(Fact(f"messages in {owner.number}'s spool", before + 1, now))
 
@@ -43,15 +48,7 @@ def message(subject: Subject) -> str:
         owner.press("1")
         heard = hears(owner, caller, PLAYED_SECONDS)
         _delete(owner)
-    return f"{waiting} new for {one.number}; {subject.lab.voicemail.number} plays {heard}"
-
-
-def _context(subject: Subject, number: str) -> str:
-    return next(
-        name
-        for name, context in subject.lab.contexts.items()
-        if number in {extension.number for extension in context.extensions}
-    )
+    return f"{waiting} new for {other.number}; {subject.lab.voicemail.number} plays {heard}"
 
 
 def _delete(owner: Handset) -> None:

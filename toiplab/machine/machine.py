@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from toiplab.files import private
 from toiplab.hardware import Hardware
 from toiplab.host import Finished
 from toiplab.machine import ports
@@ -225,6 +226,7 @@ class Machine:
         The machine must be on. A reboot does not end it, the machine's end does.
         """
         netdev = netdev_name(adapter)
+        private(file).close()  # QEMU then writes to that file
         self.qemu.qmp.begin_dump(netdev, file.resolve())
         try:
             yield

@@ -29,7 +29,14 @@ from typing import Self
 from toiplab import files, host
 from toiplab.machine.waiting import Deadline
 from toiplab.phones.control import Control, Event, socket_there
-from toiplab.phones.handset import LOOPBACK, Account, PhoneError, Runner, on_the_host
+from toiplab.phones.handset import (
+    LOOPBACK,
+    Account,
+    PhoneBrokenError,
+    PhoneError,
+    Runner,
+    on_the_host,
+)
 from toiplab.phones.sound import Recording, write_tone
 
 MODULES = "/usr/lib/baresip/modules"
@@ -194,16 +201,24 @@ class Baresip:
         """End the call, or refuse the one that rings."""
         self._control.command("hangup")
 
-    def wait_message_light(self, within: float = LIGHT_SECONDS) -> int:
-        """Wait until the phone was told that messages wait (RFC 3842); how many are new.
+    def wait_message_light(self, at_least: int = 1, within: float = LIGHT_SECONDS) -> int:
+        """Wait until the phone was told of so many new messages (RFC 3842); how many they are.
 
         chan_sip sends every notice of a subscription with the branch of the first, so that a
         phone takes the next one for the same again while it remembers that transaction, for
         half a minute (RFC 3261 section 17.2.2, timer J).
         """
-        told = self._control.wait(self._new_messages, within)
+
+        def enough() -> int | None:
+            new = self._new_messages()
+            return new if new >= at_least else None
+
+        told = self._control.wait(enough, within)
         if told is None:
-            raise PhoneError(f"{self.number}: the message light is not on after {within:g} s")
+            raise PhoneError(
+                f"{self.number}: after {within:g} s it was not told of {at_least} new messages, "
+                f"but of {self._new_messages()}"
+            )
         return told
 
     def listen(self, seconds: float) -> Recording:
@@ -283,7 +298,7 @@ class Baresip:
             except ConnectionRefusedError:
                 if deadline.passed:
                     connection.close()
-                    raise PhoneError(
+                    raise PhoneBrokenError(
                         f"{self.number}: baresip does not listen after {START_SECONDS:g} s\n"
                         f"  log: {self.log}"
                     ) from None
@@ -349,16 +364,16 @@ class Baresip:
             status = self._process.wait(min(PAUSE_SECONDS, seconds))
         except subprocess.TimeoutExpired:
             return
-        raise PhoneError(
+        raise PhoneBrokenError(
             f"{self.number}: baresip ended with status {status}\n{host.tail(self.log)}\n"
             f"  log: {self.log}"
         )
 
-    def _new_messages(self) -> int | None:
-        """How many new messages the last notice tells of; None if there are none."""
+    def _new_messages(self) -> int:
+        """How many new messages the last notice tells of."""
         notices = [event.detail for event in self._control.events() if "MWI" in event.type]
         counted = VOICE_MESSAGES.search(notices[-1]) if notices else None
-        return int(counted[1]) if counted and counted[1] != "0" else None
+        return int(counted[1]) if counted else 0
 
 
 def _free_ports() -> tuple[int, int]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from toiplab.machine.waiting import Deadline
-from toiplab.phones.handset import PhoneError, Runner
+from toiplab.phones.handset import PhoneBrokenError, PhoneError, Runner
 
 ANSWER_SECONDS = 15.0
 CHUNK = 1 << 16
@@ -56,7 +56,7 @@ def socket_there(runner: Runner) -> socket.socket:
         )
         if made.returncode != 0:
             said = made.stderr.decode(errors="replace").strip()
-            raise PhoneError(f"cannot reach the place of the phone: {said}")
+            raise PhoneBrokenError(f"cannot reach the place of the phone: {said}")
         _, descriptors, _, _ = socket.recv_fds(ours, 1, 1)
     return socket.socket(fileno=descriptors[0])
 
@@ -81,7 +81,8 @@ class Control:
         """Give a command and return what it says.
 
         Raises:
-            PhoneError: it was refused, or nothing answers.
+            PhoneError: it was refused.
+            PhoneBrokenError: nothing answers.
         """
         self._commands += 1
         token = str(self._commands)
@@ -92,7 +93,7 @@ class Control:
             self._gone = True
         answer = self.wait(lambda: self._answers.pop(token, None), ANSWER_SECONDS)
         if answer is None:
-            raise PhoneError(f"baresip does not answer to {name}")
+            raise PhoneBrokenError(f"baresip does not answer to {name}")
         accepted, said = answer
         if not accepted:
             raise PhoneError(f"baresip refuses {name}: {said.strip()}")

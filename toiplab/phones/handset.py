@@ -42,6 +42,10 @@ class PhoneError(ToipLabError):
     """A phone did not see what was waited for; the message tells what it saw instead."""
 
 
+class PhoneBrokenError(ToipLabError):
+    """A phone's program does not do its part: nothing can be said of the appliance."""
+
+
 @dataclass(frozen=True)
 class Account:
     """What is typed into a phone: its number, its secret, and the server it belongs to.
@@ -96,8 +100,8 @@ class Handset(Protocol):
     def hang_up(self) -> None:
         """End the call, or refuse the one that rings."""
 
-    def wait_message_light(self, within: float = ...) -> int:
-        """Wait until the phone was told that messages wait (RFC 3842); how many are new."""
+    def wait_message_light(self, at_least: int = ..., within: float = ...) -> int:
+        """Wait until the phone was told of so many new messages (RFC 3842); how many they are."""
 
     def listen(self, seconds: float) -> Recording:
         """What is heard in the next seconds; shorter where less sound arrives."""

@@ -24,11 +24,16 @@ from toiplab.phones.handset import Account, Place
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 ALL_WELL, SOME_FAILED = 0, 1  # sipp(1), exit codes
-REFUSAL = re.compile(r"received 'SIP/2\.0 ([3-6]\d\d [^\r\n]*)")
+# At which message of its scenario SIPp met what.
+REFUSAL = re.compile(r"\(index (\d+)\), received 'SIP/2\.0 ([3-6]\d\d [^\r\n]*)")
 MEDIA = re.compile(r"^m=(\w+) (\d+) \S+ ([\d ]+)", re.MULTILINE)
 FORMAT = re.compile(r"^a=rtpmap:(\d+) ([\w-]+)/", re.MULTILINE)
 STATIC_FORMATS = {"0": "PCMU", "3": "GSM", "8": "PCMA"}  # RFC 3551 section 6
-MEDIA_PORTS = range(33000, 60000, 200)  # the first of those that a SIPp takes
+# The first of those that a SIPp takes: below Linux's ephemeral ports, and those who call and
+# those who answer stand apart.
+CALLING_PORTS, ANSWERING_PORTS = range(6000, 8000, 40), range(8000, 9900, 40)
+NO_SUCH_PORT, TRIES = 254, 5
+PATIENCE_SECONDS = 45  # more than 64 times T1, after which SIPp itself gives a call up
 STOP_SECONDS = 5
 REGISTERED_SECONDS = 300
 
@@ -46,6 +51,7 @@ class Media:
 class Tally:
     """How a scenario went: ``refusal`` is what the server said to the first call that failed.
 
+    ``refused_at`` is which message of the scenario that came instead of.
     ``answer`` has the media that were agreed in the first call that was answered.
     """
 
@@ -53,6 +59,7 @@ class Tally:
     failed: int
     seconds: float
     refusal: str = ""
+    refused_at: int = 0
     answer: tuple[Media, ...] = ()
 
     @property
@@ -73,7 +80,12 @@ class Sipp:
     folder: Path
 
     def register(
-        self, accounts: Sequence[Account], *, rate: int = 10, port: int = 0, within: int = 30
+        self,
+        accounts: Sequence[Account],
+        *,
+        rate: int = 10,
+        port: int = 0,
+        within: int = PATIENCE_SECONDS,
     ) -> Tally:
         """Register accounts, ``rate`` in a second.
 
@@ -81,7 +93,9 @@ class Sipp:
         """
         return self._register(accounts, REGISTERED_SECONDS, rate=rate, port=port, within=within)
 
-    def take_back(self, accounts: Sequence[Account], *, rate: int = 20, within: int = 30) -> Tally:
+    def take_back(
+        self, accounts: Sequence[Account], *, rate: int = 20, within: int = PATIENCE_SECONDS
+    ) -> Tally:
         """Take their registrations back (RFC 3261 section 10.2.2)."""
         return self._register(accounts, 0, rate=rate, port=0, within=within)
 
@@ -123,13 +137,18 @@ class Sipp:
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="sipp-") as name:
             scenario = _scenario(Path(name), "answer", {"sound": sound.resolve()})
-            argv = [*self._argv(scenario), "-p", str(port), *_media_port()]
+            argv = [*self._argv(scenario), "-p", str(port), *_media_port(ANSWERING_PORTS)]
             with (self.folder / "answer.log").open("wb") as log:
                 process = subprocess.Popen(
                     argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
                 )
             try:
                 yield
+                if process.poll() is not None:
+                    raise ToipLabError(
+                        f"sipp ended with status {process.returncode} while it should answer\n"
+                        f"  log: {self.folder / 'answer.log'}"
+                    )
             finally:
                 process.terminate()
                 try:
@@ -162,7 +181,6 @@ class Sipp:
                 *self._argv(_scenario(place, name, settings)),
                 *("-inf", str(place / "lines.csv"), "-m", str(len(lines))),
                 *("-r", str(rate), "-timeout", f"{within}s", "-timeout_error"),
-                *_media_port(),
                 *(("-p", str(port)) if port else ()),
                 *("-trace_stat", "-stf", str(place / "stat.csv")),
                 *("-trace_err", "-error_file", str(place / "errors.log")),
@@ -170,8 +188,11 @@ class Sipp:
                 f"{self.place.server}:{self.place.port}",
             ]
             log = self.folder / f"{name}.log"
-            log.unlink(missing_ok=True)
-            status = host.run(argv, log=log, check=False).status
+            for _ in range(TRIES):  # somebody else may have that port
+                log.unlink(missing_ok=True)
+                status = host.run([*argv, *_media_port(CALLING_PORTS)], log=log, check=False).status
+                if status != NO_SUCH_PORT:
+                    break
             if status not in (ALL_WELL, SOME_FAILED) or not (place / "stat.csv").exists():
                 raise ToipLabError(
                     f"sipp ended with status {status}\n{host.tail(log)}\n  log: {log}"
@@ -195,7 +216,8 @@ def read_tally(statistics: str, errors: str, answers: str) -> Tally:
         well=int(last["SuccessfulCall(C)"]),
         failed=int(last["FailedCall(C)"]),
         seconds=_clock(last["CurrentTime"]) - _clock(last["StartTime"]),
-        refusal=refusal[1].strip() if refusal else "",
+        refusal=refusal[2].strip() if refusal else "",
+        refused_at=int(refusal[1]) if refusal else 0,
         answer=read_media(answers),
     )
 
@@ -229,8 +251,8 @@ def _line(account: Account, called: str) -> str:
     return f"{account.number};{credentials};{called}\n"
 
 
-def _media_port() -> tuple[str, str]:
-    return "-mp", str(secrets.choice(MEDIA_PORTS))
+def _media_port(ports: range) -> tuple[str, str]:
+    return "-mp", str(secrets.choice(ports))
 
 
 def _clock(time: str) -> float:

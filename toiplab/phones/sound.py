@@ -27,7 +27,7 @@ BLOCK = 1600  # samples, 0.2 s: tones 5 Hz apart are told apart
 LOUDNESS = 0.25  # of full scale: a voice on a telephone
 SILENCE_DB = -50.0  # below that nobody would say that something was heard
 SILENCE = 10 ** (SILENCE_DB / 10)  # the same, as the mean square of the samples
-PURE = 0.6  # a block is a tone's if that much of its energy is at that frequency
+PURE = 0.85  # a block is a tone's if that much of its energy is at that frequency
 PIECE = RATE // 2  # samples of a prompt that are looked for together
 
 Samples = NDArray[np.float64]
@@ -131,7 +131,13 @@ class Recording:
         weights = [float(np.sum(piece**2)) for piece in pieces]
         if not sum(weights) or len(self.samples) < PIECE:
             return 0.0
-        return float(np.average(_best_matches(heard, pieces), weights=weights))
+        matches = [similarity for similarity, _ in _best_matches(heard, pieces)]
+        return float(np.average(matches, weights=weights))
+
+    def begins(self, prompt: Recording) -> float:
+        """In which second the prompt's first half second is most likely heard."""
+        ((_, sample),) = _best_matches(self.samples, [prompt.samples[:PIECE]])
+        return sample / RATE
 
 
 def write_tone(path: Path, tone: int, seconds: int, *, loudness: float = LOUDNESS) -> None:
@@ -182,19 +188,24 @@ def _seconds_of(blocks: Samples, tone: int) -> float:
     return float(np.count_nonzero(loud & (share > PURE))) * BLOCK / RATE
 
 
-def _best_matches(samples: Samples, pieces: Iterable[Samples]) -> list[float]:
-    """For each piece, its highest normalised cross-correlation with any stretch of the samples."""
+def _best_matches(samples: Samples, pieces: Iterable[Samples]) -> list[tuple[float, int]]:
+    """For each piece, its highest normalised cross-correlation with any stretch of the samples.
+
+    With it comes the sample at which that stretch begins.
+    """
     size = 1 << (len(samples) + PIECE - 1).bit_length()
     spectrum = np.fft.rfft(samples, size)
     sums = np.concatenate([[0.0], np.cumsum(samples**2)])
 
-    def best(piece: Samples) -> float:
+    def best(piece: Samples) -> tuple[float, int]:
         own = float(np.sum(piece**2))
-        if own == 0:
-            return 0.0
+        if own == 0 or len(piece) > len(samples):
+            return 0.0, 0
         crossed = np.fft.irfft(spectrum * np.conj(np.fft.rfft(piece, size)), size)
         energy = np.maximum(sums[len(piece) :] - sums[: -len(piece)], len(piece) * SILENCE)
-        return max(0.0, float(np.max(crossed[: len(energy)] / np.sqrt(energy * own))))
+        similarity = crossed[: len(energy)] / np.sqrt(energy * own)
+        place = int(np.argmax(similarity))
+        return max(0.0, float(similarity[place])), place
 
     return [best(piece) for piece in pieces]
 

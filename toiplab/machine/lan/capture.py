@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from toiplab.errors import ToipLabError
+from toiplab.files import private
 from toiplab.machine.lan import record
 from toiplab.machine.lan.namespaces import Namespace
 from toiplab.machine.lan.programs import end
@@ -50,7 +51,7 @@ def recording(namespace: Namespace, bridge: str, file: Path) -> Iterator[None]:
 
 def _opened(file: Path) -> IO[bytes]:
     try:
-        return file.open("wb")
+        return private(file)
     except OSError as error:
         raise CaptureError(f"{file}: cannot be written: {error.strerror}") from error
 

@@ -1,0 +1,52 @@
+"""A whole class on the OVA made for it: thirty phones are switched on, register, and call."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from toiplab.builders import ensure_ova
+from toiplab.exam.candidate import read_candidate
+from toiplab.exam.leases import leases
+from toiplab.exam.places import LabPhones
+from toiplab.exam.runner import Outcome, run_check
+from toiplab.exam.scripted import all_register, load
+from toiplab.exam.subject import MachineGuest
+from toiplab.host import PROJECT
+from toiplab.machine.lan.network import LabNetwork
+from toiplab.progress import Progress
+
+pytestmark = pytest.mark.boot
+
+LOGS = PROJECT / "build/classe"
+
+
+@pytest.fixture(scope="module")
+def subject(ova):
+    candidate = read_candidate(ensure_ova(PROJECT / "labs/classe.yml"))
+    ova.touch()  # the newest, which ``invoke smoke`` takes, is the default lab's as before
+    with (
+        LabNetwork.open() as lan,
+        candidate.machine(LOGS, accelerator="auto", progress=Progress(), lan=lan) as machine,
+    ):
+        machine.boot()
+        machine.wait_for_unit("asterisk.service", within=120)
+        machine.wait_for_unit("isc-dhcp-server.service", within=120)
+        yield dataclasses.replace(
+            candidate.subject(MachineGuest(machine), LOGS),
+            phones=LabPhones(lan, candidate.lab, candidate.secrets),
+        )
+
+
+@pytest.mark.parametrize(
+    ("check", "told"),
+    [(leases, "30 phones, "), (all_register, "30 phones in "), (load, "10 calls of ")],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_the_class(check, told, subject):
+    result = run_check(subject, check)
+    print(f"{result.seconds:.1f} s: {result.told}")
+
+    assert result.outcome is Outcome.PASS, result.told
+    assert result.told.startswith(told)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,6 +90,4 @@ def virtualbox_that_starts() -> Iterator[VirtualBox]:
     shutil.rmtree(KEPT / "virtualbox-home", ignore_errors=True)
     real = VirtualBox.install(CHROOT, KEPT / "virtualbox-home" / "bin", KEPT)
     with stand_in(real, KEPT / "virtualbox-home" / "standin") as box:
-        before = os.environ["PATH"]
         yield box
-        os.environ["PATH"] = before

@@ -28,11 +28,6 @@ COMPLAINTS = (
         *NO_DRIVER,
     ),
     (
-        r"has terminated unexpectedly during startup",
-        "VirtualBox could not start the machine; most often its driver is missing",
-        "VBoxManage --version warns if so; or build without VirtualBox: --builder qemu",
-    ),
-    (
         r"VERR_(?:VMX|SVM)_IN_(?:VMX_ROOT_MODE|USE)|being used by another hypervisor",
         "another hypervisor holds the processor's virtualisation",
         "shut down the machines of KVM or VMware, then as root: modprobe -r kvm_intel kvm_amd",
@@ -68,6 +63,11 @@ COMPLAINTS = (
         r"Could not access KVM|failed to initialize kvm",
         "KVM cannot be used here",
         "build in software: --accel tcg",
+    ),
+    (
+        r"has terminated unexpectedly during startup",
+        "VirtualBox could not start the machine; most often its driver is missing",
+        "VBoxManage --version warns if so; or build without VirtualBox: --builder qemu",
     ),
     (
         r"Timeout waiting for SSH",

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from toiplab.exam.candidate import read_candidate
 from toiplab.exam.logins import logins
 from toiplab.exam.runner import Outcome, run_check
 from toiplab.exam.ssh_guest import SshGuest
-from toiplab.exam.subject import MachineGuest
-from toiplab.host import PROJECT
 from toiplab.machine.ports import reached_at
 from toiplab.machine.shell import Account
-from toiplab.progress import Progress
 
 pytestmark = pytest.mark.boot
 
-LOGS = PROJECT / "build/logins"
 ACCOUNTS = (
     "find /root/.ssh ~etudiant/.ssh -printf '%p %y %m %u %g %s\\n'; getent shadow root etudiant"
 )
@@ -29,12 +24,8 @@ OPEN_ROOT = 'usermod --password "$(getent shadow etudiant | cut -d: -f2)" root'
 
 
 @pytest.fixture(scope="module")
-def subject(ova):
-    candidate = read_candidate(ova)
-    with candidate.machine(LOGS, accelerator="auto", progress=Progress()) as machine:
-        machine.boot()
-        machine.wait_for_unit("ssh.service")
-        yield candidate.subject(MachineGuest(machine), LOGS)
+def subject(appliance):
+    return appliance
 
 
 def test_the_appliance_lets_in_whom_the_lab_says_and_stays_as_it_was(subject):

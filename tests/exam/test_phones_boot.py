@@ -15,40 +15,18 @@ import pytest
 from rich.console import Console
 
 from tests.exam.faults_phones import FAULTS
-from toiplab.exam.candidate import read_candidate
-from toiplab.exam.places import LabPhones
 from toiplab.exam.plan import WITH_PHONES
 from toiplab.exam.runner import Outcome
-from toiplab.exam.smoke import NAT_ADAPTER
-from toiplab.exam.subject import MachineGuest, Memory
+from toiplab.exam.subject import Memory
 from toiplab.exam.together import run_together
-from toiplab.host import PROJECT
-from toiplab.machine.lan.network import LabNetwork
 from toiplab.progress import Progress
 
-LOGS = PROJECT / "build/phones"
 KEPT = "/root/before-the-fault"
 
 
 @pytest.fixture(scope="module")
-def subject(ova):
-    candidate = read_candidate(ova)
-    capture = LOGS / "nat.pcap"
-    with (
-        LabNetwork.open() as lan,
-        candidate.machine(LOGS, accelerator="auto", progress=Progress(), lan=lan) as machine,
-    ):
-        machine.start()
-        with machine.capture(NAT_ADAPTER, capture), lan.capture(LOGS / "lab.pcap"):
-            machine.wait_for_login()
-            machine.wait_for_unit("asterisk.service", within=120)
-            machine.wait_for_unit("isc-dhcp-server.service", within=120)
-            yield dataclasses.replace(
-                candidate.subject(MachineGuest(machine), LOGS),
-                phones=LabPhones(lan, candidate.lab, candidate.secrets),
-                nat_capture=capture,
-                lab_capture=LOGS / "lab.pcap",
-            )
+def subject(appliance):
+    return appliance
 
 
 @contextmanager

@@ -8,17 +8,11 @@ import pytest
 from tests.exam.recording import RecordedGuest, read
 from toiplab import releases
 from toiplab.exam import asterisk, packages, readings
-from toiplab.exam.candidate import read_candidate
-from toiplab.exam.places import LabPhones
-from toiplab.exam.results import Results
-from toiplab.exam.smoke import NAT_ADAPTER
-from toiplab.exam.subject import MachineGuest, Subject
+from toiplab.exam.subject import Subject
 from toiplab.host import PROJECT, Finished
 from toiplab.lab.load import load
 from toiplab.lab.secrets import Secrets
-from toiplab.machine.lan.network import LabNetwork
 from toiplab.manifest import LabRecord, Manifest, PackageRecord, SubstitutionRecord
-from toiplab.progress import Progress
 from toiplab.render import Inputs, render
 
 NEWER = "1:16.28.0~dfsg-0+deb11u10"  # Asterisk's candidate, which the mirror lacked
@@ -109,31 +103,3 @@ def recorded_subject(recorded, lab, built, phone_secrets, tmp_path_factory):
 @pytest.fixture
 def subject(guest, recorded_subject):
     return dataclasses.replace(recorded_subject, guest=guest)
-
-
-@pytest.fixture(scope="session")
-def appliance(ova):
-    """The OVA that ships, booted once for all tests that use it with phones and put it right."""
-    candidate = read_candidate(ova)
-    results = Results(PROJECT / "build/phones")
-    results.clear()
-    with (
-        LabNetwork.open() as lan,
-        candidate.machine(
-            results.folder, accelerator="auto", progress=Progress(), lan=lan
-        ) as machine,
-    ):
-        machine.start()
-        with (
-            machine.capture(NAT_ADAPTER, results.nat_capture),
-            lan.capture(results.lab_capture),
-        ):
-            machine.wait_for_login()
-            for unit in ("asterisk.service", "isc-dhcp-server.service", "ssh.service"):
-                machine.wait_for_unit(unit, within=120)
-            yield dataclasses.replace(
-                candidate.subject(MachineGuest(machine), results.folder),
-                phones=LabPhones(lan, candidate.lab, candidate.secrets),
-                nat_capture=results.nat_capture,
-                lab_capture=results.lab_capture,
-            )

@@ -51,6 +51,14 @@ FAULTS = [
         "N2 every_address",
     ),
     fault(
+        "type unreachable",
+        "unreachable 192.168.10.0/24 metric 9999 \n",
+        "",
+        "networks kept from enp0s3 while the card is down: expected "
+        "192.168.10.0/24 192.168.100.16/28, saw 192.168.100.16/28",
+        "N2 every_address",
+    ),
+    fault(
         "carrier_changes",
         "2",
         "0",

@@ -334,7 +334,7 @@ FAULTS = (
         sed(SIP, "s/^allow=ulaw/&\\nallow=alaw/", SIP_RELOAD),
         CALLS,
     ),
-    # H1; more of them in test_logins_boot.py
+    # H1; more of them in test_appliance_boot.py
     PhoneFault(
         "nobody gets in by a password",
         "etudiant with the password: expected let in (etudiant), saw refused",

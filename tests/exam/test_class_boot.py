@@ -36,6 +36,7 @@ def subject(ova):
         yield dataclasses.replace(
             candidate.subject(MachineGuest(machine), LOGS),
             phones=LabPhones(lan, candidate.lab, candidate.secrets),
+            lab_capture=LOGS / "lab.pcap",
         )
 
 
@@ -45,7 +46,8 @@ def subject(ova):
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_the_class(check, told, subject):
-    result = run_check(subject, check)
+    with subject.phones.lan.capture(subject.lab_capture):
+        result = run_check(subject, check)
     print(f"{result.seconds:.1f} s: {result.told}")
 
     assert result.outcome is Outcome.PASS, result.told

@@ -53,7 +53,7 @@ def full_range(subject: Subject) -> str:
         try:
             lease = patient.dhcp(ANSWERED_SECONDS, ask_seconds=FOR_EVER)
             longest = lease.seconds
-            at_most = next(s.max_lease_time for s in served if lease.address in s.range)
+            at_most = max((s.max_lease_time for s in served if lease.address in s.range), default=0)
             for done in asking:
                 done.result()
             refused = _refused(late)

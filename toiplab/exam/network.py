@@ -15,6 +15,9 @@ DHCPD_DEFAULTS = "/etc/default/isc-dhcp-server"
 DHCP_SERVER, DHCP_CLIENT = 67, 68  # RFC 2131, section 4.1
 PACKET_SOCKETS = "ss -H -a -0 -p"
 ADDRESSES = "ip -j addr"
+# Of lower rank than the card's own routes. Without these, what Asterisk sends to a phone while the
+# card is down leaves by the NAT, which then takes that address for who is behind its SIP forward.
+KEPT_FROM_NAT = "ip -4 route show type unreachable"
 # What dhcpd says when it serves less than it should.
 DHCPD_COMPLAINTS = re.compile(
     r"not authoritative|no subnet (?:declaration|for)|ignoring requests|"
@@ -69,7 +72,7 @@ def first_address(subject: Subject) -> str:
 def every_address(subject: Subject) -> str:
     """All networks of one card belong together, or dhcpd would not serve the second."""
     seen = _carries(subject, len(subject.lab.networks.lab.addresses))
-    conf = subject.ask_one(f"cat {DHCPD_CONF}")
+    conf, kept = subject.ask(f"cat {DHCPD_CONF}", KEPT_FROM_NAT)
     declared = {subnet.network for subnet in readings.dhcpd_subnets(conf)}
     agree(
         Fact("shared-network in dhcpd.conf", 1, len(re.findall(r"^shared-network ", conf, re.M))),
@@ -77,6 +80,11 @@ def every_address(subject: Subject) -> str:
             "its subnets",
             {address.network for address in subject.lab.networks.lab.addresses},
             declared,
+        ),
+        Fact(
+            f"networks kept from {subject.lab.nat_interface} while the card is down",
+            {str(address.network) for address in subject.lab.networks.lab.addresses},
+            set(re.findall(r"^unreachable (\S+)", kept, re.MULTILINE)),
         ),
     )
     return f"{seen}; one shared-network"

@@ -48,10 +48,10 @@ def agreed(subject: Subject) -> str:
     audio, video = tally.medium("audio"), tally.medium("video")
     pictures = {VIDEO[codec] for codec in subject.lab.sip.video_codecs if codec in VIDEO}
     agree(
-        Fact("audio", names, set(audio.formats) if audio else None),
-        Fact("video", pictures, set(video.formats) if video and video.port else set()),
+        Fact("audio", names, set(audio.names) if audio else None),
+        Fact("video", pictures, set(video.names) if video and video.port else set()),
     )
-    return "; ".join(f"{medium.kind}: {' '.join(medium.formats)}" for medium in tally.answer)
+    return "; ".join(f"{medium.kind}: {' '.join(medium.names)}" for medium in tally.answer)
 
 
 @check("A2", "the whole class registers within ten seconds", takes=((1,),), alone=True)

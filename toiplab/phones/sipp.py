@@ -21,14 +21,12 @@ import jinja2
 from toiplab import files, host
 from toiplab.errors import ToipLabError
 from toiplab.phones.handset import Account, Place
+from toiplab.wire.sip import Medium, media_of
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 ALL_WELL, SOME_FAILED = 0, 1  # sipp(1), exit codes
 # At which message of its scenario SIPp met what.
 REFUSAL = re.compile(r"\(index (\d+)\), received 'SIP/2\.0 ([3-6]\d\d [^\r\n]*)")
-MEDIA = re.compile(r"^m=(\w+) (\d+) \S+ ([\d ]+)", re.MULTILINE)
-FORMAT = re.compile(r"^a=rtpmap:(\d+) ([\w-]+)/", re.MULTILINE)
-STATIC_FORMATS = {"0": "PCMU", "3": "GSM", "8": "PCMA"}  # RFC 3551 section 6
 # The first of those that a SIPp takes: below Linux's ephemeral ports, and those who call and
 # those who answer stand apart.
 CALLING_PORTS, ANSWERING_PORTS = range(6000, 8000, 40), range(8000, 9900, 40)
@@ -36,15 +34,6 @@ NO_SUCH_PORT, TRIES = 254, 5
 PATIENCE_SECONDS = 45  # more than 64 times T1, after which SIPp itself gives a call up
 STOP_SECONDS = 5
 REGISTERED_SECONDS = 300
-
-
-@dataclass(frozen=True)
-class Media:
-    """A medium of an SDP (RFC 8866 section 5.14): ``port`` 0 means that it was refused."""
-
-    kind: str
-    port: int
-    formats: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -60,14 +49,14 @@ class Tally:
     seconds: float
     refusal: str = ""
     refused_at: int = 0
-    answer: tuple[Media, ...] = ()
+    answer: tuple[Medium, ...] = ()
 
     @property
     def rate(self) -> float:
         """How many went well in a second."""
         return self.well / self.seconds if self.seconds else 0.0
 
-    def medium(self, kind: str) -> Media | None:
+    def medium(self, kind: str) -> Medium | None:
         """What was agreed for ``audio`` or ``video``; None if nothing was said of it."""
         return next((medium for medium in self.answer if medium.kind == kind), None)
 
@@ -218,18 +207,13 @@ def read_tally(statistics: str, errors: str, answers: str) -> Tally:
         seconds=_clock(last["CurrentTime"]) - _clock(last["StartTime"]),
         refusal=refusal[2].strip() if refusal else "",
         refused_at=int(refusal[1]) if refusal else 0,
-        answer=read_media(answers),
+        answer=read_answer(answers),
     )
 
 
-def read_media(sdp: str) -> tuple[Media, ...]:
-    """The media of the first SDP in a text, with the names of their formats."""
-    first = sdp.replace("\r", "").split("v=0")[:2][-1]
-    names = STATIC_FORMATS | dict(FORMAT.findall(first))
-    return tuple(
-        Media(kind, int(port), tuple(names.get(number, number) for number in formats.split()))
-        for kind, port, formats in MEDIA.findall(first)
-    )
+def read_answer(logged: str) -> tuple[Medium, ...]:
+    """The media of the first SDP that a scenario logged."""
+    return tuple(media_of(logged.replace("\r", "").split("v=0")[:2][-1]))
 
 
 def _scenario(folder: Path, name: str, settings: Mapping[str, object]) -> Path:

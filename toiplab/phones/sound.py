@@ -23,6 +23,7 @@ from toiplab.errors import ToipLabError
 
 RATE = 8000  # samples in a second
 FULL_SCALE = 32768.0
+ULAW_CLIP, ULAW_BIAS = 32635, 132
 BLOCK = 1600  # samples, 0.2 s: tones 5 Hz apart are told apart
 LOUDNESS = 0.25  # of full scale: a voice on a telephone
 SILENCE_DB = -50.0  # below that nobody would say that something was heard
@@ -94,6 +95,16 @@ class Recording:
         """Recordings one after another."""
         return cls(np.concatenate([np.zeros(0), *(part.samples for part in parts)]))
 
+    def ulaw(self) -> bytes:
+        """As mu-law bytes (ITU-T G.711): a sign, the power of two, and four bits below it."""
+        levels = np.round(self.samples * FULL_SCALE).astype(np.int32)
+        size = np.minimum(np.abs(levels), ULAW_CLIP) + ULAW_BIAS
+        exponent = np.floor(np.log2(size)).astype(np.int32) - 7
+        mantissa = (size >> (exponent + 3)) & 15
+        sign = np.where(levels < 0, 128, 0)
+        code: NDArray[np.uint8] = (~(sign | exponent << 4 | mantissa)).astype(np.uint8)
+        return code.tobytes()
+
     @property
     def seconds(self) -> float:
         """How long it is."""
@@ -153,11 +164,8 @@ def write_tone(path: Path, tone: int, seconds: int, *, loudness: float = LOUDNES
 
 def write_ulaw_tone(path: Path, tone: int, *, loudness: float = LOUDNESS) -> None:
     """Write one second of a tone as mu-law bytes, to be played over and over."""
-    levels = _ulaw_levels()
-    order = np.argsort(levels)
-    samples = loudness * np.sin(2 * np.pi * tone * np.arange(RATE) / RATE)
-    places = np.searchsorted(levels[order], samples)
-    files.write(path, order[places].astype(np.uint8).tobytes())
+    second = Recording(loudness * np.sin(2 * np.pi * tone * np.arange(RATE) / RATE))
+    files.write(path, second.ulaw())
 
 
 def _ulaw_levels() -> Samples:

@@ -7,9 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from toiplab.errors import ToipLabError
 from toiplab.phones.sound import RATE, Recording
 from toiplab.report import spectrum
@@ -21,7 +18,6 @@ ALL_SECONDS = 700.0  # of the whole page: a second is 8000 bytes, a third more i
 # RIFF's format tag 7 is mu-law, which browsers play (Microsoft's mmreg.h, WAVE_FORMAT_MULAW).
 MULAW, CHANNELS, BITS = 7, 1, 8
 FULL_SCALE = 32768
-BIAS, CLIP = 132, 32635  # ITU-T G.711, in 16-bit samples
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ def clip(heard: Heard, seconds: float) -> Clip:
 
 def mulaw_wav(recording: Recording) -> bytes:
     """A WAV file of mu-law bytes, half as big as one of 16 bits."""
-    data = mulaw(recording)
+    data = recording.ulaw()
     form = struct.pack("<HHIIHHH", MULAW, CHANNELS, RATE, RATE, CHANNELS, BITS, 0)
     chunks = b"".join(
         struct.pack("<4sI", name, len(content)) + content + bytes(len(content) % 2)
@@ -104,14 +100,3 @@ def mulaw_wav(recording: Recording) -> bytes:
         )
     )
     return struct.pack("<4sI4s", b"RIFF", 4 + len(chunks), b"WAVE") + chunks
-
-
-def mulaw(recording: Recording) -> bytes:
-    """Mu-law bytes (ITU-T G.711): a sign, the power of two, and four bits below it."""
-    levels = np.round(recording.samples * FULL_SCALE).astype(np.int32)
-    size = np.minimum(np.abs(levels), CLIP) + BIAS
-    exponent = np.floor(np.log2(size)).astype(np.int32) - 7
-    mantissa = (size >> (exponent + 3)) & 15
-    sign = np.where(levels < 0, 128, 0)
-    code: NDArray[np.uint8] = (~(sign | exponent << 4 | mantissa)).astype(np.uint8)
-    return code.tobytes()

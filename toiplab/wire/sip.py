@@ -19,11 +19,16 @@ FIRST_REFUSAL = 300
 
 @dataclass(frozen=True)
 class Medium:
-    """A medium of an SDP: its port, and the names of its payload types."""
+    """A medium of an SDP: its port, 0 if it was refused, and its payload types with their names."""
 
     kind: str
     port: int
     formats: tuple[tuple[int, str], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The formats' names."""
+        return tuple(name for _, name in self.formats)
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def parse(payload: bytes) -> Message | None:
         branch=_found(BRANCH, headers.get("via", "")),
         caller=_found(USER, headers.get("from", "")),
         called=_found(USER, headers.get("to", "")),
-        media=tuple(_media(body)),
+        media=tuple(media_of(body)),
     )
 
 
@@ -83,7 +88,8 @@ def _found(pattern: re.Pattern[str], text: str) -> str:
     return match[1] if match else ""
 
 
-def _media(body: str) -> list[Medium]:
+def media_of(body: str) -> list[Medium]:
+    """The media of an SDP (RFC 8866 section 5.14), with the names of their formats."""
     names = STATIC_FORMATS | {int(number): name for number, name in FORMAT.findall(body)}
     return [
         Medium(kind, int(port), tuple((n, names.get(n, str(n))) for n in map(int, types.split())))

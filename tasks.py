@@ -20,20 +20,36 @@ DEFAULT_LAB = "labs/isi.yml"
     help={
         "lab": f"the lab file (default: {DEFAULT_LAB})",
         "release": "auto, buster (10.13) or bullseye (11); default: what the lab file says",
-        "builder": "auto or direct",
+        "builder": "auto, direct, qemu or virtualbox",
         "mirror": "address of a debian folder; debian-security is looked for beside it",
+        "iso": "qemu and virtualbox: the installer's image, where it is not to be fetched",
+        "accel": "qemu: auto, kvm or tcg",
+        "slow": "virtualbox: more time for everything, where it runs in software",
     }
 )
 def build_ova(
     _: Context,
+    *,
     lab: str = DEFAULT_LAB,
     release: str = "",
     builder: str = "auto",
     mirror: str = "",
+    iso: str = "",
+    accel: str = "auto",
+    slow: bool = False,
 ) -> None:
     """Build the OVA of a lab, in dist/."""
     with cli.reporting() as progress:
-        cli.build_ova(Path(lab), release=release, builder=builder, mirror=mirror, progress=progress)
+        options = cli.build_options(accel=accel, slow=slow)
+        cli.build_ova(
+            Path(lab),
+            release=release,
+            builder=builder,
+            mirror=mirror,
+            progress=progress,
+            iso=iso,
+            options=options,
+        )
 
 
 @task(help={"lab": "the lab file", "release": "buster or bullseye; auto renders buster"})
@@ -80,6 +96,22 @@ def smoke(
             lab=lab, accel=accel, quick=quick, only=only, nat_only=nat_only, keep=keep
         )
         cli.smoke(ova, options, host=host, progress=progress)
+
+
+@task(
+    help={
+        "first": "an OVA",
+        "second": "another one",
+        "lab": "the lab file both were built from (default: what their manifests say)",
+        "accel": "auto, kvm or tcg",
+    }
+)
+def compare(_: Context, first: str, second: str, *, lab: str = "", accel: str = "auto") -> None:
+    """Boot two OVAs and list how they differ: packages, files, units, accounts, ports."""
+    with cli.reporting() as progress:
+        cli.compare(
+            Path(first), Path(second), lab=lab, accel=cli.accelerator(accel), progress=progress
+        )
 
 
 @task

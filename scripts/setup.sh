@@ -47,6 +47,14 @@ missing_packages() {
     done < <(grep -v -e '^#' -e '^$' "$PACKAGES")
 }
 
+# What only some builders need comes along where it costs nobody a password: as root, and if
+# apt has it (Ubuntu 24.04 and Debian 13 have no packer).
+optional_packages() {
+    if [[ $(id -u) -eq 0 ]] && ! is_there packer && apt-cache show packer >/dev/null 2>&1; then
+        echo "packer the builders qemu and virtualbox"
+    fi
+}
+
 is_there() {
     if [[ $1 == /* ]]; then [[ -e $1 ]]; else command -v "$1" >/dev/null; fi
 }
@@ -97,15 +105,17 @@ make_venv() {
     local python=$1
     rm -rf "$VENV"
     logged "Making the Python environment in $VENV" "$python" -m venv "$VENV"
-    # Wheels only: no compiler is needed, and no package's own code runs while it is installed.
+    # Wheels only: no compiler is needed, and no package's own code runs while it is installed;
+    # but for two small ones, in Python alone, that are published as source only.
     logged "Installing the Python packages of $LOCK" "$VENV/bin/python" -m pip install \
-        --disable-pip-version-check --no-input --only-binary :all: --require-hashes -r "$LOCK"
+        --disable-pip-version-check --no-input --only-binary :all: \
+        --no-binary python-packer,sh --require-hashes -r "$LOCK"
     stamp >"$STAMP"
 }
 
 main() {
     local missing python='' started=$SECONDS
-    missing=$(missing_packages)
+    missing=$(missing_packages; optional_packages)
     if ! venv_is_current; then
         python=$(find_python)
         # Debian keeps the module that makes environments in a package of its own.

@@ -21,3 +21,11 @@ def pytest_configure() -> None:
     """A shell's background job ignores SIGINT and SIGQUIT, and with it all that tests start."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What runs for an hour runs only when asked for by name."""
+    if "installer" not in config.getoption("-m"):
+        chosen = [item for item in items if item.get_closest_marker("installer") is None]
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen

@@ -341,7 +341,11 @@ def test_a_second_build_is_refused(request_of_checkout: contract.Request) -> Non
     ("release", "builder", "message"),
     [
         ("trixie", "auto", "unknown release 'trixie'\n  releases: auto, buster, bullseye"),
-        ("", "vmware", "builder 'vmware': not in this version\n  builders: auto, direct"),
+        (
+            "",
+            "vmware",
+            "builder 'vmware': there is none\n  builders: auto, direct, qemu, virtualbox",
+        ),
     ],
 )
 def test_what_is_unknown_is_refused_with_what_is_known(

@@ -124,8 +124,28 @@ def test_it_says_what_it_will_install_and_then_installs_it(machine: Machine) -> 
         "frob-keyring frob-tools",
         "python3 -m venv .venv",
         "python -m pip install --disable-pip-version-check --no-input --only-binary :all: "
+        "--no-binary python-packer,sh "
         "--require-hashes -r requirements.lock",
     ]
+
+
+@pytest.mark.parametrize(("answer", "with_it"), [("exit 0", True), ("exit 100", False)])
+def test_packer_comes_along_where_apt_has_it(machine: Machine, answer: str, with_it: bool) -> None:
+    machine.fake("apt-cache", answer)
+
+    assert machine.setup().returncode == 0
+    installed = next(call for call in machine.calls() if call.startswith("apt-get install"))
+    assert installed.endswith(" packer") is with_it
+
+
+def test_nobody_is_asked_for_a_password_for_packers_sake(machine: Machine) -> None:
+    machine.setup()
+    before = machine.calls()
+    machine.fake("apt-cache")
+    machine.fake("id", "echo 1000")
+
+    assert machine.setup().stdout == "Set up already.\n"
+    assert machine.calls() == before
 
 
 def test_a_second_run_sets_nothing_up_again(machine: Machine) -> None:

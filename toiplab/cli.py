@@ -18,12 +18,16 @@ from uuid import UUID
 
 from invoke.context import Context
 from invoke.exceptions import Exit
+from rich.console import Console
 
+from toiplab import compare as comparison
 from toiplab import doctor as machine_doctor
-from toiplab import manifest
+from toiplab import files, manifest
 from toiplab import render as rendering
-from toiplab.builders import advice, build, check_builder, direct
+from toiplab.builders import advice, build, check_builder, plan
 from toiplab.builders.contract import Project, Request
+from toiplab.builders.packer.build import DEFAULT, BuildOptions
+from toiplab.builders.packer.workspace import installation
 from toiplab.builders.sources import Chosen, choose, sources_of
 from toiplab.errors import BAD_INPUT, INTERRUPTED, ToipLabError
 from toiplab.exam.candidate import newest_ova
@@ -70,21 +74,42 @@ def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def build_ova(
-    lab_file: Path, *, release: str, builder: str, mirror: str, progress: Progress
+    lab_file: Path,
+    *,
+    release: str,
+    builder: str,
+    mirror: str,
+    progress: Progress,
+    iso: str = "",
+    options: BuildOptions = DEFAULT,
 ) -> None:
-    """Build a lab's OVA and say where it is."""
+    """Build a lab's OVA and say where it is; ``iso`` and the options are for Packer."""
     check_builder(builder)
     if release not in ("", "auto"):
         by_codename(release)
-    request = Request.read(lab_file, release=release or None, mirror=mirror or None)
+    request = Request.read(
+        lab_file,
+        release=release or None,
+        mirror=mirror or None,
+        iso=Path(iso) if iso else None,
+    )
     with progress.step("Build the OVA"):
-        ova = build(builder, request, progress)
+        ova = build(builder, request, progress, options)
     size = ova.stat().st_size / 1_000_000
     progress.note(f"{ova.relative_to(request.project.top)}  ({size:.0f} MB)")
     progress.note(
         f"account {request.lab.administrator.login}; the passwords are in {request.secrets_path()}"
     )
     progress.note("prove it: make smoke      use it: make boot, or import it into VirtualBox")
+
+
+def build_options(*, accel: str, slow: bool) -> BuildOptions:
+    """The options of the builders that use Packer, as typed.
+
+    Raises:
+        ToipLabError: there is no such accelerator.
+    """
+    return BuildOptions(accelerator=accelerator(accel), slow=slow)
 
 
 def render(lab_file: Path, *, release: str, progress: Progress) -> None:
@@ -98,8 +123,11 @@ def render(lab_file: Path, *, release: str, progress: Progress) -> None:
         else choose(wanted.codename, progress=progress)
     )
     folder = request.folder / "rendered"
-    rendering.write(rendering.render(direct.inputs(request, chosen)), folder)
+    given = plan.inputs(request, chosen)
+    rendering.write(rendering.render(given), folder)
     rendering.write_direct(folder, release=wanted, fs_uuid=UUID(int=0))
+    preseed = rendering.preseed(given, installation(chosen.sources, key="KEY-OF-EACH-BUILD"))
+    files.write(folder / "preseed.cfg", preseed.encode(), mode=0o600)
     progress.note(f"{folder.relative_to(request.project.top)}  ({wanted.title})")
     if request.release == "auto":
         progress.note(
@@ -179,6 +207,21 @@ def address(given: str) -> IPv4Address:
         ) from None
 
 
+def compare(first: Path, second: Path, *, lab: str, accel: Choice, progress: Progress) -> None:
+    """Tell how two OVAs differ; end with status 1 when they do."""
+    found = comparison.compare(
+        first,
+        second,
+        logs=Project().build / "compare",
+        lab_file=Path(lab) if lab else None,
+        accelerator=accel,
+        progress=progress,
+    )
+    comparison.show(found, first, second, Console(highlight=False))
+    if found:
+        raise Exit(code=1)
+
+
 def accelerator(given: str) -> Choice:
     """Check the word a user typed for the accelerator.
 
@@ -226,7 +269,8 @@ def _run(context: Context, command: str) -> None:
 
 def doctor() -> None:
     """Print what this machine can do; end with status 2 where it cannot build."""
-    found = machine_doctor.report((*advice.of_releases(), *advice.of_last_build(Project().dist)))
+    extra = (*advice.of_releases(), *advice.of_last_build(Project().dist))
+    found = machine_doctor.report(extra, builders=tuple(advice.of_packer()))
     machine_doctor.show(found)
     if found.status:
         raise Exit(code=found.status)

@@ -31,10 +31,10 @@ MEMORY_NEEDED = 2 * GIB  # the appliance's own, QEMU and the exam
 FIRST_SUBID = 100_000  # SUB_UID_MIN of login.defs(5)
 SUBIDS = 65_536  # a whole Debian system's users and groups, nobody (65534) included
 
-# What later versions call; the set-up does not install them.
-LATER = (
-    Tool("packer", "packer", "later: the builders qemu and virtualbox"),
-    Tool("VBoxManage", "virtualbox", "later: the builder virtualbox"),
+# What only some builders call; the set-up does not install them.
+OPTIONAL = (
+    Tool("packer", "packer", "the builders qemu and virtualbox"),
+    Tool("VBoxManage", "virtualbox", "the builder virtualbox"),
 )
 
 
@@ -77,19 +77,15 @@ class Report:
         return 0 if any(builder.good for builder in self.builders) else BAD_INPUT
 
 
-def report(extra: Sequence[Finding] = ()) -> Report:
-    """Look at this machine; ``extra`` findings of other modules are shown with its own."""
+def report(extra: Sequence[Finding] = (), builders: Sequence[Finding] = ()) -> Report:
+    """Look at this machine; ``extra`` and ``builders`` are what other modules have found."""
     return Report(
         system=f"{_system_name()}, Python {platform.python_version()}",
         tools=(
             *(ToolFound(tool, version(tool)) for tool in tools()),
-            *(ToolFound(tool, version(tool), needed=False) for tool in LATER),
+            *(ToolFound(tool, version(tool), needed=False) for tool in OPTIONAL),
         ),
-        builders=(
-            direct_builder(),
-            _planned("qemu", "packer", "qemu-system-x86_64"),
-            _planned("virtualbox", "packer", "VBoxManage"),
-        ),
+        builders=(direct_builder(), *builders),
         machine=(accelerator(), disk_space(), memory(), *extra),
     )
 
@@ -251,11 +247,6 @@ def _mark(good: bool, *, needed: bool = True) -> str:
     if good:
         return "  [green]✓[/]"
     return "  [red]✗[/]" if needed else "  ·"
-
-
-def _planned(name: str, *programs: str) -> Finding:
-    here = ", ".join(f"{name} ({'here' if which(name) else 'missing'})" for name in programs)
-    return Finding(name, f"not in this version; it will need {here}", good=False)
 
 
 def _ask(program: str, *arguments: str) -> tuple[int, str]:

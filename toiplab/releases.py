@@ -1,7 +1,7 @@
 """Facts of each Debian release the appliance is built from, as data in one place.
 
 Sources: the Release files of the suites; the archive's README for ended releases
-(https://www.debian.org/distrib/archive).
+(https://www.debian.org/distrib/archive); the SHA256SUMS beside the installer's images.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from toiplab.errors import ToipLabError
 
 Area = Literal["main", "security"]
 
+ISO_ARCHIVE = "https://cdimage.debian.org/cdimage/archive"
 KEYRINGS = (
     "/usr/share/keyrings/debian-archive-keyring.gpg",
     "/usr/share/keyrings/debian-archive-removed-keys.gpg",
@@ -36,6 +37,19 @@ class Archive:
 
 
 @dataclass(frozen=True)
+class InstallerIso:
+    """The installer's image of a release: where it is, and its pinned SHA-256."""
+
+    url: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """Its file name."""
+        return self.url.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
 class Release:
     """A Debian release: where its packages are and what its image must show.
 
@@ -51,6 +65,7 @@ class Release:
     valid_until: bool
     kernel: str
     asterisk: str
+    iso: InstallerIso
     keyrings: tuple[str, ...] = KEYRINGS
 
     @property
@@ -74,6 +89,10 @@ BUSTER = Release(
     valid_until=False,
     kernel="4.19.0-",
     asterisk="16.28.0",
+    iso=InstallerIso(
+        f"{ISO_ARCHIVE}/10.13.0/amd64/iso-cd/debian-10.13.0-amd64-netinst.iso",
+        "75aa64071060402a594dcf1e14afd669ca0f8bf757b56d4c9c1a31b8f7c8f931",
+    ),
 )
 
 BULLSEYE = Release(
@@ -88,6 +107,10 @@ BULLSEYE = Release(
     valid_until=True,
     kernel="5.10.0-",
     asterisk="16.28.0",
+    iso=InstallerIso(
+        f"{ISO_ARCHIVE}/11.11.0/amd64/iso-cd/debian-11.11.0-amd64-netinst.iso",
+        "cd5b2a6fc22050affa1d141adb3857af07e94ff886dca1ce17214e2761a3b316",
+    ),
 )
 
 RELEASES = (BUSTER, BULLSEYE)

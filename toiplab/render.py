@@ -88,6 +88,32 @@ def render(inputs: Inputs, *, root: Path = PROJECT) -> Rendered:
     )
 
 
+@dataclass(frozen=True)
+class Installation:
+    """What Debian's installer is told besides the lab.
+
+    ``host`` and ``folder`` are its mirror's, by HTTP; ``proxy`` the address of an HTTP proxy
+    as the guest reaches it, or empty; ``key`` the public ssh key (sshd(8)) that lets the
+    build in as root.
+    """
+
+    host: str
+    folder: str
+    proxy: str
+    key: str
+
+
+def preseed(inputs: Inputs, installation: Installation, *, root: Path = PROJECT) -> str:
+    """The preseed file: the answers to the installer's questions (row I1).
+
+    Format: https://www.debian.org/releases/bullseye/amd64/apb, one question a line. The
+    password is in it as a crypt(5) hash only.
+    """
+    environment = _appliance(root, inputs)
+    environment.globals.update(installation=installation, password_hash=inputs.password_hash)
+    return _text(environment, "preseed/preseed.cfg.j2").lstrip("\n")
+
+
 def _environment(root: Path) -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(root),

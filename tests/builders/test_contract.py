@@ -242,7 +242,9 @@ def test_builders_are_named_in_the_message_that_refuses_another() -> None:
     with pytest.raises(ToipLabError) as error:
         builders.check_builder("vmware")
 
-    assert str(error.value) == ("builder 'vmware': not in this version\n  builders: auto, direct")
+    assert str(error.value) == (
+        "builder 'vmware': there is none\n  builders: auto, direct, qemu, virtualbox"
+    )
 
 
 def test_the_ova_of_another_lab_file_is_not_replaced(project: Project, finished: Finished) -> None:

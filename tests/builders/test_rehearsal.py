@@ -35,7 +35,7 @@ from tests.archive.layout import (
 )
 from tests.builders.conftest import Signers
 from toiplab import host, manifest, releases, render
-from toiplab.builders import direct
+from toiplab.builders import direct, plan
 from toiplab.builders.contract import Project, Request
 from toiplab.builders.packages import PackageSet, resolve
 from toiplab.builders.sources import choose
@@ -72,7 +72,7 @@ STOPPED_SECONDS = 90
 BUILD = """\
 import pickle, sys
 from pathlib import Path
-from toiplab.builders import direct
+from toiplab.builders import direct, plan
 from toiplab.progress import Progress
 request, releases = pickle.loads(Path(sys.argv[1]).read_bytes())
 direct.build(request, Progress(), releases=releases)
@@ -98,7 +98,7 @@ def live(request_for_auto: Request, tmp_path_factory: pytest.TempPathFactory) ->
     chosen = choose("bullseye", progress=progress)
     return resolve(
         chosen,
-        render.render(direct.inputs(request_for_auto, chosen)).packages,
+        render.render(plan.inputs(request_for_auto, chosen)).packages,
         cache=CACHE,
         log=tmp_path_factory.mktemp("live") / "apt.log",
         progress=progress,

@@ -7,11 +7,14 @@ from pathlib import Path
 from toiplab import manifest
 from toiplab.builders import direct
 from toiplab.builders.contract import Project, Request
+from toiplab.builders.packer.build import DEFAULT, BuildOptions, build_qemu, build_virtualbox
+from toiplab.builders.packer.client import Packer
+from toiplab.builders.packer.virtualbox import VirtualBox
 from toiplab.errors import ToipLabError
 from toiplab.progress import Progress
 
 AUTO = "auto"
-BUILDERS = (direct.NAME,)
+BUILDERS = (direct.NAME, "qemu", "virtualbox")
 
 
 def check_builder(name: str) -> None:
@@ -22,23 +25,41 @@ def check_builder(name: str) -> None:
     """
     if name not in (AUTO, *BUILDERS):
         raise ToipLabError(
-            f"builder {name!r}: not in this version", hint=f"builders: auto, {', '.join(BUILDERS)}"
+            f"builder {name!r}: there is none", hint=f"builders: auto, {', '.join(BUILDERS)}"
         )
 
 
-def build(name: str, request: Request, progress: Progress) -> Path:
+def build(name: str, request: Request, progress: Progress, options: BuildOptions = DEFAULT) -> Path:
     """Build by the builder of that name; ``auto`` says which it takes and why.
+
+    The options are for the builders that use Packer.
 
     Raises:
         ToipLabError: there is no such builder, or the build cannot be done.
     """
     check_builder(name)
     if name == AUTO:
-        progress.note(
-            f"builder: {direct.NAME}, which needs no hypervisor and no root; "
-            "those by Packer (qemu, virtualbox) are not in this version"
-        )
-    return direct.build(request, progress)
+        name, why = choose_builder()
+        progress.note(f"builder: {name}: {why}")
+    match name:
+        case "qemu":
+            return build_qemu(request, progress, options=options)
+        case "virtualbox":
+            return build_virtualbox(request, progress, options=options)
+        case _:
+            return direct.build(request, progress, releases=options.releases)
+
+
+def choose_builder() -> tuple[str, str]:
+    """The builder that ``auto`` takes, and why: virtualbox where it can run, else direct."""
+    try:
+        Packer.find()
+        can_start = VirtualBox.find().can_start_machines
+    except ToipLabError as error:
+        return direct.NAME, f"it needs no hypervisor and no root ({error.message})"
+    if not can_start:
+        return direct.NAME, "it needs no hypervisor and no root (VirtualBox has no driver here)"
+    return "virtualbox", "VirtualBox and Packer are here; faster, with the same result: direct"
 
 
 def ensure_ova(

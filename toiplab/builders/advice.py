@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from toiplab import manifest
+from toiplab.builders.packer.build import qemu_readiness, virtualbox_readiness
 from toiplab.builders.sources import UNREACHABLE_HINT, places_of, sources_of, unreachable
 from toiplab.doctor import Finding
 from toiplab.errors import ToipLabError
@@ -27,6 +28,15 @@ def of_releases(releases: Sequence[Release] = RELEASES) -> Iterator[Finding]:
         else:
             why = "; ".join(reasons) or "no mirror is known for it"
             yield Finding(release.title, why, good=False, mend=UNREACHABLE_HINT)
+
+
+def of_packer() -> Iterator[Finding]:
+    """Whether the builders that use Packer can run."""
+    for name, readiness in (("qemu", qemu_readiness), ("virtualbox", virtualbox_readiness)):
+        try:
+            yield Finding(name, readiness())
+        except ToipLabError as error:
+            yield Finding(name, error.message, good=False, mend=error.hint)
 
 
 def of_last_build(dist: Path) -> Iterator[Finding]:

@@ -22,7 +22,9 @@ from toiplab.lab.secrets import Secrets
 RECIPE = (
     "overlay",
     "preseed",
+    "packer",
     "scripts/provision.sh",
+    "scripts/install-packages.sh",
     "scripts/make-root.sh",
     "scripts/mke2fs.conf",
     "toiplab/__init__.py",
@@ -60,7 +62,11 @@ class Project:
 
 @dataclass(frozen=True)
 class Request:
-    """What to build: a lab, checked, with its secrets; ``release`` may be ``auto``."""
+    """What to build: a lab, checked, with its secrets; ``release`` may be ``auto``.
+
+    ``iso`` is the installer's image where it is not to be fetched; only the builders that
+    use Packer want one.
+    """
 
     lab: Lab
     lab_file: Path
@@ -68,6 +74,7 @@ class Request:
     release: str
     mirror: str | None = None
     project: Project = Project()
+    iso: Path | None = None
 
     @classmethod
     def read(
@@ -77,6 +84,7 @@ class Request:
         release: str | None = None,
         mirror: str | None = None,
         project: Project | None = None,
+        iso: Path | None = None,
     ) -> Request:
         """Read and check a lab file; ``release`` overrides the one it names.
 
@@ -85,7 +93,8 @@ class Request:
         """
         lab = load(lab_file)
         kept = secrets.for_lab(lab, lab_file)
-        return cls(lab, lab_file, kept, release or lab.release, mirror, project or Project())
+        release = release or lab.release
+        return cls(lab, lab_file, kept, release, mirror, project or Project(), iso)
 
     @property
     def folder(self) -> Path:

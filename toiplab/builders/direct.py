@@ -6,31 +6,25 @@ packages (apt, mmdebstrap) -> lab layer (provision.sh, mke2fs) -> disk -> VMDK -
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from toiplab import render
-from toiplab.builders import bootstrap, packages, root, sources, space
-from toiplab.builders.contract import Request, check_machine, check_owner, one_build_at_a_time
+from toiplab.builders import bootstrap, root, space
+from toiplab.builders.contract import Request, check_machine, one_build_at_a_time
 from toiplab.builders.pack import Built, pack
 from toiplab.builders.packages import PackageSet
-from toiplab.builders.sources import Chosen
+from toiplab.builders.plan import fresh_log, plan, scratch
 from toiplab.host import require
 from toiplab.image import disk
-from toiplab.lab import passwords
 from toiplab.progress import Progress
 from toiplab.releases import RELEASES, Release
 
 NAME = "direct"
 PROGRAMS = ("apt-get", "mmdebstrap", "mount", "mke2fs", "tar", "openssl")
 NAMESPACE = uuid.UUID("5b1d0c4a-6f0e-4a52-9c55-7f0b9d1f10e5")  # of toip-lab's own uuids
-PRIORITIES = ("required", "important")
 
 
 @dataclass(frozen=True)
@@ -60,27 +54,12 @@ def build(request: Request, progress: Progress, *, releases: Sequence[Release] =
     check_machine()
     require(*PROGRAMS)
     space.check_host(request)
-    with one_build_at_a_time(request.project), _scratch(request) as scratch:
-        log = request.folder / "build.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.unlink(missing_ok=True)
-        chosen = sources.choose(
-            request.release, progress=progress, mirror=request.mirror, releases=releases
-        )
-        release = chosen.release
-        check_owner(request, release.version)
-        rendered = render.render(inputs(request, chosen))
-        package_set = packages.resolve(
-            chosen,
-            rendered.packages,
-            cache=request.project.cache,
-            log=log,
-            progress=progress,
-            before_fetching=partial(space.check, request),
-            priorities=(*PRIORITIES, "standard") if "standard" in request.lab.tasks else PRIORITIES,
-        )
+    with one_build_at_a_time(request.project), scratch(request) as folder:
+        log = fresh_log(request, "build.log")
+        planned = plan(request, progress, log=log, releases=releases)
+        release, rendered, package_set = planned.release, planned.rendered, planned.package_set
         identity = Identity.derive(request, package_set)
-        base = scratch / "packages.tar"
+        base = folder / "packages.tar"
         bootstrap.make_root(
             package_set,
             target=base,
@@ -90,11 +69,11 @@ def build(request: Request, progress: Progress, *, releases: Sequence[Release] =
             early_files=rendered.early,
         )
         with progress.step("Make it the appliance: overlay, accounts, services"):
-            stage = scratch / "stage"
+            stage = folder / "stage"
             render.write(rendered, stage)
             render.write_direct(stage, release=release, fs_uuid=identity.fs_uuid)
             facts = root.make_filesystem(
-                scratch / "root.ext4",
+                folder / "root.ext4",
                 packages=base,
                 stage=stage,
                 size=request.lab.machine.disk * space.GIB - disk.MIB,
@@ -103,43 +82,14 @@ def build(request: Request, progress: Progress, *, releases: Sequence[Release] =
                 log=log,
             )
             base.unlink()
-        raw = scratch / "disk.raw"
+        raw = folder / "disk.raw"
         with progress.step("Make the disk, with GRUB in its MBR"):
             disk.assemble(
                 raw,
-                root_fs=scratch / "root.ext4",
+                root_fs=folder / "root.ext4",
                 boot_img=facts.boot_img,
                 core_img=facts.core_img,
                 signature=identity.disk_signature,
             )
-            (scratch / "root.ext4").unlink()
+            (folder / "root.ext4").unlink()
         return pack(Built(NAME, request, package_set, PROGRAMS), raw, progress)
-
-
-def inputs(request: Request, chosen: Chosen) -> render.Inputs:
-    """All that rendering depends on.
-
-    The appliance's own package sources are those of the build, but for an ended release:
-    its archive, whatever mirror it was built from.
-    """
-    release = chosen.release
-    own = sources.sources_of(release, release.archive) if release.archive else chosen.sources
-    return render.Inputs(
-        lab=request.lab,
-        secrets=request.secrets,
-        release=release,
-        password_hash=passwords.crypt(request.secrets.administrator, request.secrets.salt),
-        sources=tuple(source.line() for source in own),
-    )
-
-
-@contextmanager
-def _scratch(request: Request) -> Iterator[Path]:
-    """A folder for what a build leaves behind on its way, removed however it ends.
-
-    One that a killed build left is removed now: whoever builds here holds the lock.
-    """
-    for left in request.project.build.glob(".scratch-*"):
-        shutil.rmtree(left)
-    with tempfile.TemporaryDirectory(prefix=".scratch-", dir=request.project.build) as folder:
-        yield Path(folder)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import UUID
 
 from toiplab import __version__, doctor, files, manifest
 from toiplab.builders.contract import Request, ova_path
 from toiplab.builders.packages import PackageSet
+from toiplab.errors import ToipLabError
+from toiplab.hardware import Hardware, NatAdapter
 from toiplab.host import tools
 from toiplab.image import ova, ovf, vmdk
 from toiplab.progress import Progress
@@ -47,15 +50,52 @@ def pack(built: Built, raw: Path, progress: Progress) -> Path:
         # The former manifest does not speak for the new file.
         manifest.path_for(target).unlink(missing_ok=True)
         compressed.unlink()
-    listing = "".join(f"{p.name} {p.version}\n" for p in built.package_set.packages)
-    files.write(target.with_suffix(".packages.txt"), listing.encode())
-    manifest.write(_manifest(built, info, target, progress), target)
+    record(built, target, info.uuid, progress)
     return target
 
 
-def _manifest(
-    built: Built, info: vmdk.VmdkInfo, target: Path, progress: Progress
-) -> manifest.Manifest:
+def adopt(built: Built, exported: Path, progress: Progress) -> Path:
+    """Take over an OVA that a hypervisor exported, if it is what the lab asks for.
+
+    Raises:
+        ToipLabError: it is damaged, or its machine is not the lab's (rows V1 to V5).
+    """
+    target = ova_path(built.request, built.package_set.release.version)
+    with progress.step(f"Check {target.name}"):
+        opened = ova.open_ova(exported)
+        opened.verify()
+        wanted = built.request.lab.hardware
+        if in_one_order(opened.hardware) != in_one_order(wanted):
+            raise ToipLabError(
+                f"{exported.name}: the exported machine is not the lab's\n"
+                f"  wanted: {wanted}\n  found: {opened.hardware}"
+            )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    manifest.path_for(target).unlink(missing_ok=True)
+    exported.replace(target)
+    record(built, target, opened.descriptor.disk.uuid, progress)
+    return target
+
+
+def in_one_order(hardware: Hardware) -> Hardware:
+    """The same machine with its forwards in one order: VirtualBox keeps its own."""
+    adapters = (
+        NatAdapter(tuple(sorted(adapter.forwards, key=str)))
+        if isinstance(adapter, NatAdapter)
+        else adapter
+        for adapter in hardware.adapters
+    )
+    return replace(hardware, adapters=tuple(adapters))
+
+
+def record(built: Built, target: Path, disk: UUID, progress: Progress) -> None:
+    """Write what lies beside an OVA: its package list and its manifest."""
+    listing = "".join(f"{p.name} {p.version}\n" for p in built.package_set.packages)
+    files.write(target.with_suffix(".packages.txt"), listing.encode())
+    manifest.write(_manifest(built, disk, target, progress), target)
+
+
+def _manifest(built: Built, disk: UUID, target: Path, progress: Progress) -> manifest.Manifest:
     request, package_set = built.request, built.package_set
     withheld = {
         name: substitution.missing_version
@@ -111,7 +151,7 @@ def _manifest(
             )
             for package in package_set.packages
         ),
-        disk_uuid=str(info.uuid),
+        disk_uuid=str(disk),
         ova=target.name,
         ova_sha256=ova_sha256,
         ova_bytes=target.stat().st_size,

@@ -1,0 +1,101 @@
+"""Debian's installer runs to its end, and what it made passes the exam.
+
+Here each build takes an hour and more, in software: pytest -m installer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.installer.conftest import KEPT, request_for
+from tests.test_compare import EXPLAINED, is_explained
+from tests.virtualbox.chroot import VirtualBox
+from toiplab import manifest
+from toiplab.builders import ensure_ova
+from toiplab.builders.packer import workspace
+from toiplab.builders.packer.build import BuildOptions, build_qemu, build_virtualbox
+from toiplab.builders.packer.workspace import installation
+from toiplab.builders.sources import Source
+from toiplab.compare import compare
+from toiplab.errors import ToipLabError
+from toiplab.exam.results import Results
+from toiplab.exam.smoke import Options, smoke
+from toiplab.host import PROJECT
+from toiplab.progress import Progress
+from toiplab.render import Installation
+
+pytestmark = pytest.mark.installer
+
+
+@pytest.fixture(scope="module")
+def qemu_ova(medium: Path, mirror_with_udebs: str) -> Path:
+    """Built at default priority: nothing that the preseed leaves open would be passed over."""
+    return build_qemu(
+        request_for("qemu", medium), Progress(), options=BuildOptions(priority="high")
+    )
+
+
+@pytest.fixture(scope="module")
+def virtualbox_ova(
+    medium: Path, mirror_with_udebs: str, virtualbox_that_starts: VirtualBox
+) -> Path:
+    """Built at critical priority, in a VirtualBox whose processor is QEMU."""
+    request = request_for("virtualbox", medium)
+    return build_virtualbox(request, Progress(), options=BuildOptions(slow=True))
+
+
+def exam(ova: Path) -> int:
+    lab = ova.parent.parent / "labs" / "isi.yml"
+    options = Options(lab_file=lab)
+    return smoke(ova, Results(ova.parent / "exam"), options=options, progress=Progress())
+
+
+def asked(ova: Path) -> list[str]:
+    """The questions in the installer's own log."""
+    log = (ova.parent.parent / "build/isi/installer.log").read_text(encoding="utf-8")
+    return re.findall(r"question will be asked", log)
+
+
+def test_qemu_asks_nothing_and_passes_the_exam(qemu_ova: Path) -> None:
+    assert manifest.read(qemu_ova).builder == "qemu"
+    assert asked(qemu_ova) == []
+    assert exam(qemu_ova) == 0
+
+
+def test_qemu_differs_from_direct_only_as_the_docs_explain(qemu_ova: Path) -> None:
+    lab = qemu_ova.parent.parent / "labs" / "isi.yml"
+    direct = ensure_ova(PROJECT / "labs/isi.yml", release="bullseye")
+
+    found = compare(direct, qemu_ova, logs=KEPT / "compare", progress=Progress())
+
+    assert lab.read_bytes() == (PROJECT / "labs/isi.yml").read_bytes()
+    assert [each for each in found if not is_explained(each, EXPLAINED)] == []
+
+
+def test_an_answer_that_the_installer_rejects_is_named(
+    medium: Path, mirror_with_udebs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that the mirror does not have: the installer asks for another, and waits."""
+    request = request_for("rejected", medium)
+
+    def wrong(sources: tuple[Source, ...], *, key: str) -> Installation:
+        return dataclasses.replace(installation(sources, key=key), folder="/nowhere")
+
+    monkeypatch.setattr(workspace, "installation", wrong)
+    with pytest.raises(ToipLabError) as error:
+        build_qemu(request, Progress(), options=BuildOptions(accelerator="tcg"))
+
+    assert re.match(r"Debian's installer asks mirror/\S+: the installer cannot use its mirror\n",
+                    error.value.message)  # fmt: skip
+    assert not list(request.project.build.glob(".scratch-*"))
+    assert not request.project.dist.exists()
+
+
+def test_virtualbox_asks_nothing_and_passes_the_exam(virtualbox_ova: Path) -> None:
+    assert manifest.read(virtualbox_ova).builder == "virtualbox"
+    assert asked(virtualbox_ova) == []
+    assert exam(virtualbox_ova) == 0

@@ -1,0 +1,137 @@
+"""The installer's image: fetched once, resumed where it was cut, checked every time."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from pathlib import Path
+
+from toiplab import host
+from toiplab.builders.apt import APT_HELPER, network_options
+from toiplab.builders.contract import Request
+from toiplab.errors import ToipLabError
+from toiplab.progress import Progress
+from toiplab.releases import InstallerIso, Release
+
+SUMS = "SHA256SUMS"
+SECTOR = 2048
+DESCRIPTOR = 16 * SECTOR  # ISO 9660, section 6.7: where the volume descriptors begin
+SAID = re.compile(r"^(?:E|W|Error|Warning): (.*)$", re.MULTILINE)
+RETRIES = 5
+
+
+def provide(request: Request, release: Release, *, log: Path, progress: Progress) -> InstallerIso:
+    """The image to boot, as a file on this machine with its SHA-256.
+
+    One that the user names is taken if it is the release's own, or if a SHA256SUMS beside
+    it knows it; else the release's is fetched into the cache, unless it is there.
+
+    Raises:
+        ToipLabError: it cannot be had, is cut short, or is not what its checksum says.
+    """
+    if request.iso is not None:
+        with progress.step(f"Check {request.iso.name}"):
+            return _own(request.iso.resolve(), release)
+    wanted = release.iso
+    cached = request.project.cache.resolve() / "iso" / wanted.name
+    if cached.exists():
+        with progress.step(f"Check {cached.name}"):
+            if _sha256(cached) == wanted.sha256:
+                return InstallerIso(str(cached), wanted.sha256)
+            cached.unlink()
+        progress.note(f"{cached}: damaged, fetched again")
+    with progress.step(f"Fetch {wanted.name}"):
+        _fetch(wanted, cached, log)
+    return InstallerIso(str(cached), wanted.sha256)
+
+
+def _fetch(wanted: InstallerIso, target: Path, log: Path) -> None:
+    """Fetch with apt's own downloader: its proxies, its retries, and it resumes a part."""
+    part = target.with_name(f"{target.name}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    before = log.stat().st_size if log.exists() else 0
+    with tempfile.TemporaryDirectory(prefix="toip-lab-iso-") as folder:
+        config = Path(folder, "apt.conf")
+        lines = [*network_options(), f'Acquire::Retries "{RETRIES}";', f'Dir "{folder}/";']
+        lines += ['APT::Sandbox::User "root";', 'Acquire::Retries::Delay "false";']
+        config.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        config.chmod(0o600)  # a proxy's address may carry a password
+        ended = host.run(
+            [APT_HELPER, "download-file", wanted.url, part],
+            log=log,
+            env={"APT_CONFIG": str(config), "LC_ALL": "C.UTF-8"},
+            check=False,
+        )
+    if ended.status != 0 or not part.exists():
+        said = SAID.findall(log.read_bytes()[before:].decode(errors="replace"))
+        raise ToipLabError(
+            f"{wanted.url}: cannot be fetched\n" + "\n".join(f"  | {line}" for line in said[:4]),
+            hint="what has come is kept, and the next build goes on from there; with the file "
+            "at hand: --iso FILE",
+        )
+    found = _sha256(part)
+    if found != wanted.sha256:
+        part.unlink()
+        raise ToipLabError(
+            f"{wanted.url}: its SHA-256 is {found}, not {wanted.sha256}",
+            hint="what was sent is not Debian's image: a proxy may have changed or cut it; "
+            "try again, or get it elsewhere and name it: --iso FILE",
+        )
+    part.replace(target)
+
+
+def _own(path: Path, release: Release) -> InstallerIso:
+    if not path.is_file():
+        raise ToipLabError(f"--iso {path}: no such file", hint=f"such as {release.iso.name}")
+    whole = _declared_size(path)
+    if path.stat().st_size < whole:
+        raise ToipLabError(
+            f"{path}: cut short: {path.stat().st_size} of {whole} bytes",
+            hint="copy or fetch it once more",
+        )
+    found, pinned = _sha256(path), release.iso.sha256
+    if found in (pinned, listed := _listed(path)):
+        return InstallerIso(str(path), found)
+    if listed is not None:
+        raise ToipLabError(
+            f"{path}: its SHA-256 is {found}, {path.with_name(SUMS)} says {listed}",
+            hint="the file is damaged: copy or fetch it once more",
+        )
+    raise ToipLabError(
+        f"{path}: not {release.iso.name}: its SHA-256 is {found}, not {pinned}",
+        hint=f"for another image, put the {SUMS} that lists it beside it",
+    )
+
+
+def _listed(path: Path) -> str | None:
+    """The image's checksum by the SHA256SUMS beside it, as sha256sum(1) writes it."""
+    sums = path.with_name(SUMS)
+    if not sums.exists():
+        return None
+    for line in sums.read_text(encoding="utf-8", errors="replace").splitlines():
+        digest, _, name = line.partition(" ")
+        if name.lstrip(" *") == path.name:
+            return digest
+    return None
+
+
+def _declared_size(path: Path) -> int:
+    """The size in bytes that the image itself claims (ISO 9660, section 8.4.8).
+
+    Raises:
+        ToipLabError: it is no ISO image.
+    """
+    with path.open("rb") as file:
+        file.seek(DESCRIPTOR)
+        descriptor = file.read(SECTOR)
+    if descriptor[1:6] != b"CD001":
+        raise ToipLabError(
+            f"{path}: not an ISO image", hint="name the installer's image, a file ending in .iso"
+        )
+    return int.from_bytes(descriptor[80:84], "little") * SECTOR
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

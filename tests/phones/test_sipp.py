@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
+import time
 from ipaddress import IPv4Address
 from xml.parsers import expat
 
@@ -162,3 +164,83 @@ def test_a_tally_counts_all_and_tells_the_first_refusal():
     assert tally == Tally(well=5, failed=1, seconds=2.5, refusal="403 Forbidden", refused_at=4)
     assert tally.rate == 2
     assert tally.medium("audio") is None
+
+
+class SlowServer:
+    """Calls SIPp, and asks again before it has read the answer, as a server under load does."""
+
+    def __init__(self, port):
+        self.port = port
+        self.signals, self.sound = (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)
+        )
+        for end in (self.signals, self.sound):
+            end.bind((str(LOOPBACK), 0))
+            end.settimeout(10)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.signals.close()
+        self.sound.close()
+
+    def say(self, method, number, tag="", body=""):
+        own = f"{LOOPBACK}:{self.signals.getsockname()[1]}"
+        lines = (
+            f"{method} sip:5002@{LOOPBACK}:{self.port} SIP/2.0",
+            f"Via: SIP/2.0/UDP {own};branch=z9hG4bK{number}",
+            f"From: <sip:5001@{own}>;tag=a",
+            f"To: <sip:5002@{LOOPBACK}>{tag}",
+            f"Call-ID: 1@{own}",
+            f"CSeq: {number} {method}",
+            f"Contact: <sip:5001@{own}>",
+            "Content-Type: application/sdp",
+            f"Content-Length: {len(body)}",
+        )
+        message = "\r\n".join(lines) + "\r\n\r\n" + body
+        self.signals.sendto(message.encode(), (str(LOOPBACK), self.port))
+
+    def wait_for(self, status):
+        while status not in (answer := self.signals.recv(4096).decode()).split("\r\n")[0]:
+            pass
+        return answer
+
+    def call(self):
+        port = self.sound.getsockname()[1]
+        body = f"v=0\r\nc=IN IP4 {LOOPBACK}\r\nm=audio {port} RTP/AVP 0\r\n"
+        self.say("INVITE", 102, body=body)
+        answer = self.wait_for("200")
+        self.say("INVITE", 102, body=body)
+        self.say(
+            "ACK", 102, tag=";" + answer.partition("To: ")[2].partition(";")[2].split("\r\n")[0]
+        )
+        return self.sound.recv(4096)
+
+
+@needs_sipp
+def test_a_call_that_is_offered_twice_is_answered_once_and_spoken_to(tmp_path):
+    sound = tmp_path / "tone.ulaw"
+    write_ulaw_tone(sound, 440)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind((str(LOOPBACK), 0))
+        port = free.getsockname()[1]
+
+    with (
+        Sipp(Place(LOOPBACK), tmp_path).answering(port, sound=sound),
+        SlowServer(port) as server,
+    ):
+        wait_for_listener(port)
+        assert len(server.call()) > 12
+
+
+def wait_for_listener(port):
+    """Until SIPp holds its port."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
+                trial.bind((str(LOOPBACK), port))
+        except OSError:
+            return
+        assert time.monotonic() < deadline

@@ -4,6 +4,7 @@ import re
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from ipaddress import IPv4Address
 from xml.parsers import expat
 
@@ -176,7 +177,7 @@ class SlowServer:
         )
         for end in (self.signals, self.sound):
             end.bind((str(LOOPBACK), 0))
-            end.settimeout(10)
+            end.settimeout(0.5)
 
     def __enter__(self):
         return self
@@ -201,20 +202,25 @@ class SlowServer:
         message = "\r\n".join(lines) + "\r\n\r\n" + body
         self.signals.sendto(message.encode(), (str(LOOPBACK), self.port))
 
-    def wait_for(self, status):
-        while status not in (answer := self.signals.recv(4096).decode()).split("\r\n")[0]:
-            pass
-        return answer
+    def ask(self, body):
+        """Until SIPp is there, and has answered."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            self.say("INVITE", 102, body=body)
+            with suppress(TimeoutError):
+                while "200 OK" not in (answer := self.signals.recv(4096).decode()):
+                    pass
+                return answer
+        raise AssertionError("SIPp does not answer")
 
     def call(self):
         port = self.sound.getsockname()[1]
         body = f"v=0\r\nc=IN IP4 {LOOPBACK}\r\nm=audio {port} RTP/AVP 0\r\n"
+        answer = self.ask(body)
         self.say("INVITE", 102, body=body)
-        answer = self.wait_for("200")
-        self.say("INVITE", 102, body=body)
-        self.say(
-            "ACK", 102, tag=";" + answer.partition("To: ")[2].partition(";")[2].split("\r\n")[0]
-        )
+        tag = re.search(r"^To: [^;]*(;tag=\S+)", answer, re.MULTILINE)[1]
+        self.say("ACK", 102, tag=tag)
+        self.sound.settimeout(10)
         return self.sound.recv(4096)
 
 
@@ -230,17 +236,4 @@ def test_a_call_that_is_offered_twice_is_answered_once_and_spoken_to(tmp_path):
         Sipp(Place(LOOPBACK), tmp_path).answering(port, sound=sound),
         SlowServer(port) as server,
     ):
-        wait_for_listener(port)
         assert len(server.call()) > 12
-
-
-def wait_for_listener(port):
-    """Until SIPp holds its port."""
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
-                trial.bind((str(LOOPBACK), port))
-        except OSError:
-            return
-        assert time.monotonic() < deadline

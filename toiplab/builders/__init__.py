@@ -51,7 +51,11 @@ def build(name: str, request: Request, progress: Progress, options: BuildOptions
 
 
 def choose_builder() -> tuple[str, str]:
-    """The builder that ``auto`` takes, and why: virtualbox where it can run, else direct."""
+    """The builder that ``auto`` takes, and why.
+
+    It is direct, also where VirtualBox can run, until a whole build by Debian's installer has
+    been seen (README, "What was seen").
+    """
     try:
         Packer.find()
         can_start = VirtualBox.find().can_start_machines
@@ -59,7 +63,10 @@ def choose_builder() -> tuple[str, str]:
         return direct.NAME, f"it needs no hypervisor and no root ({error.message})"
     if not can_start:
         return direct.NAME, "it needs no hypervisor and no root (VirtualBox has no driver here)"
-    return "virtualbox", "VirtualBox and Packer are here; faster, with the same result: direct"
+    return (
+        direct.NAME,
+        "no whole build by VirtualBox has been seen yet; to try: --builder virtualbox",
+    )
 
 
 def ensure_ova(

@@ -72,7 +72,7 @@ def boot(_: Context, ova: str = "", accel: str = "auto") -> None:
         "lab": "the lab file it was built from (default: what its manifest says)",
         "accel": "auto, kvm or tcg",
         "quick": "without phones: the services as they report themselves",
-        "only": "the rows to examine, such as A5,A6; without the reboot",
+        "only": "the rows to examine, such as A5,A6 (no space between); without the reboot",
         "nat-only": "all phones on the host, behind the forwards; no lab network",
         "keep": "leave the machine up after the exam, its console in this terminal",
         "host": "examine the machine that runs at this address, instead of booting the OVA",

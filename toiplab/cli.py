@@ -176,6 +176,11 @@ def exam_options(
         ToipLabError: one of them cannot be.
     """
     plan = Plan().only([row.strip() for row in only.split(",") if row.strip()])
+    if quick and (nat_only or (only and plan.with_phones)):
+        other = "nat-only" if nat_only else f"only {only}"
+        raise ToipLabError(
+            f"--{other}: --quick has no phones, which this is about", hint="leave --quick out"
+        )
     return Options(
         lab_file=Path(lab) if lab else None,
         accelerator=accelerator(accel),
@@ -203,7 +208,7 @@ def address(given: str) -> IPv4Address:
         return IPv4Address(given)
     except ValueError:
         raise ToipLabError(
-            f"--host {given!r}: no IPv4 address", hint="such as 127.0.0.1, where forwards lead"
+            f"--host {given!r}: not an IPv4 address", hint="such as 127.0.0.1, where forwards lead"
         ) from None
 
 

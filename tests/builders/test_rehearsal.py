@@ -44,6 +44,7 @@ from toiplab.exam.plan import FIRST_EXAM
 from toiplab.exam.registry import Check
 from toiplab.exam.runner import Outcome, Result, run_exam
 from toiplab.exam.smoke import FIRST_BOOT
+from toiplab.exam.subject import MachineGuest
 from toiplab.image import vmdk_reader
 from toiplab.image.disk import MIB
 from toiplab.image.ova import open_ova
@@ -192,7 +193,12 @@ def results(built: Path, request_for_auto: Request) -> tuple[Result, ...]:
     with candidate.machine(LOGS, accelerator="auto", progress=progress) as machine:
         machine.boot()
         return tuple(
-            run_exam(candidate.subject(machine, LOGS), FIRST_EXAM, progress, part=FIRST_BOOT)
+            run_exam(
+                candidate.subject(MachineGuest(machine), LOGS),
+                FIRST_EXAM,
+                progress,
+                part=FIRST_BOOT,
+            )
         )
 
 

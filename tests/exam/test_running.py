@@ -92,6 +92,6 @@ def test_what_needs_the_lab_network_is_skipped(subject):
 
     assert {result.outcome for result in results} == {Outcome.SKIP}
     assert {result.told for result in results} == {
-        "no phone is plugged into the lab network",
+        "this exam has no lab network (--nat-only or --host)",
         "what goes through adapter 1 is not recorded",
     }

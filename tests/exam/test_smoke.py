@@ -249,14 +249,30 @@ def test_another_identity_after_the_reboot_is_seen(turned, message, subject, gue
     assert message in result.told
 
 
-def test_no_results_of_before_outlive_an_exam_that_cannot_begin(tmp_path):
-    for name in ("junit.xml", "index.html", "lab.pcap"):
-        (tmp_path / name).write_text("all green")
+def test_a_mistake_leaves_the_last_report_alone(tmp_path):
+    (tmp_path / "index.html").write_text("of yesterday")
 
-    with pytest.raises(ToipLabError):
+    with pytest.raises(ToipLabError, match=r"none\.ova: no such file\n  the builds are in dist/"):
         smoke.smoke(tmp_path / "none.ova", Results(tmp_path), options=QUICK, progress=Progress())
 
-    assert not list(tmp_path.iterdir())
+    assert (tmp_path / "index.html").read_text() == "of yesterday"
+
+
+def test_nothing_of_the_last_exam_is_taken_for_this_one_s(built_ova, tmp_path, monkeypatch):
+    monkeypatch.setattr(smoke.Machine, "start", NeverComesUp.wait_for_login)
+    for name in ("junit.xml", "index.html", "lab.pcap", "calls/A4-call/5001/x.wav"):
+        (tmp_path / "report" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "report" / name).write_text("of yesterday")
+
+    smoke.smoke(built_ova, Results(tmp_path / "report"), options=QUICK, progress=Progress())
+
+    left = [path for path in (tmp_path / "report").rglob("*") if path.is_file()]
+    assert not [path for path in left if b"of yesterday" in path.read_bytes()]
+
+
+def test_an_ova_of_another_lab_is_told(built_ova):
+    with pytest.raises(ToipLabError, match=r"is lab classe, and toip\.ova was built from "):
+        read_candidate(built_ova, PROJECT / "labs/classe.yml")
 
 
 def test_a_machine_that_never_boots_has_its_results_written(

@@ -80,6 +80,10 @@ def read_candidate(path: Path, lab_file: Path | None = None) -> Candidate:
         ToipLabError: the OVA or what belongs to it cannot be read, or the lab file is no
             longer the one the OVA was built from.
     """
+    if not path.is_file():
+        raise ToipLabError(
+            f"{path}: no such file", hint="the builds are in dist/; make ova makes one"
+        )
     ova = open_ova(path)
     built = manifest.read(path)
     if built.ova != path.name or built.ova_bytes != path.stat().st_size:
@@ -91,6 +95,11 @@ def read_candidate(path: Path, lab_file: Path | None = None) -> Candidate:
     lab_path = lab_file or PROJECT / built.lab.file
     lab = load(lab_path)
     if hashlib.sha256(lab_path.read_bytes()).hexdigest() != built.lab.sha256:
+        if lab.name != built.lab.name:
+            raise ToipLabError(
+                f"{lab_path}: is lab {lab.name}, and {path.name} was built from {built.lab.file}",
+                hint="leave --lab out, or name an OVA of that lab with --ova",
+            )
         raise ToipLabError(
             f"{lab_path}: not as it was when {path.name} was built",
             hint="build again (make ova), or name that lab file with --lab",

@@ -100,7 +100,7 @@ def lab_phones(subject: Subject) -> LabPhones:
         NotHereError: they are not, or the lab has no DHCP server.
     """
     if not isinstance(subject.phones, LabPhones):
-        raise NotHereError("no phone is plugged into the lab network")
+        raise NotHereError("this exam has no lab network (--nat-only or --host)")
     if not subject.lab.networks.lab.dhcp:
         raise NotHereError("the lab file has no DHCP server")
     return subject.phones

@@ -77,7 +77,9 @@ class Plan:
         """
         if not rows:
             return self
-        known = {check.row for check in (*self.first, *self.with_phones)}
+        known = dict.fromkeys(check.row for check in (*self.first, *self.with_phones))
+        named = {row.upper(): row for row in known}
+        rows = [named.get(row.upper(), row) for row in rows]
         for row in rows:
             if row not in known:
                 raise ToipLabError(

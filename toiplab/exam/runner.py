@@ -22,6 +22,7 @@ from toiplab.phones.handset import PhoneError
 from toiplab.progress import Progress
 
 CHECK_FAILED = 1
+SHOWN = 5
 TOO_FEW = "the lab file has too few phones for this"
 
 
@@ -160,12 +161,15 @@ def print_result(result: Result, progress: Progress) -> None:
 
 
 def print_summary(report: Report, progress: Progress) -> None:
-    """How many passed, and every failure in full."""
-    for result in (*report.of(Outcome.FAIL), *report.of(Outcome.ERROR)):
-        progress.warn(
-            f"{result.check.row} {result.outcome.upper()} ({result.part}): {result.check.title}"
-        )
-        for line in re.split(r"\n|; ", result.told):
+    """How many passed, and every failure in full; what one reason spoiled together."""
+    for told, results in _by_reason(report).items():
+        for result in results[:SHOWN]:
+            progress.warn(
+                f"{result.check.row} {result.outcome.upper()} ({result.part}): {result.check.title}"
+            )
+        if len(results) > SHOWN:
+            progress.warn(f"and {len(results) - SHOWN} more, for the same reason:")
+        for line in re.split(r"\n|; ", told):
             progress.note(f"    {line}")
     for result in report.of(Outcome.SKIP):
         progress.note(f"{result.check.row} skipped: {result.check.title}: {result.told}")
@@ -176,6 +180,14 @@ def print_summary(report: Report, progress: Progress) -> None:
         )
     )
     progress.note(f"{len(report.results)} checks: {counts}")
+
+
+def _by_reason(report: Report) -> dict[str, list[Result]]:
+    """What failed, and then what could not look, by what was told of it."""
+    found: dict[str, list[Result]] = {}
+    for result in (*report.of(Outcome.FAIL), *report.of(Outcome.ERROR)):
+        found.setdefault(result.told, []).append(result)
+    return found
 
 
 def _place(error: Exception) -> str:

@@ -51,7 +51,6 @@ def smoke_running(
         ToipLabError: it does not answer there, or does not let the administrator in.
     """
     plan, began = options.plan, time.time()
-    results.clear()
     host.require("sipsak", "ssh", *(PHONE_PROGRAMS if plan.with_phones else ()))
     candidate = read_candidate(ova, options.lab_file)
     with progress.step(f"Find the machine at {address}"):
@@ -59,6 +58,7 @@ def smoke_running(
     ssh = forward_named(hardware, "ssh")
     account = Account(candidate.lab.administrator.login, candidate.secrets.administrator)
     with SshGuest.open(str(address), ssh.host_port, account) as guest:
+        results.clear()
         subject = dataclasses.replace(candidate.subject(guest, results.folder), hardware=hardware)
         report = Report(tuple(run(subject, options, progress)))
     results.publish(candidate, report, progress, began=began, where="unknown", name=str(address))

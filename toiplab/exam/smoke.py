@@ -59,7 +59,7 @@ def smoke(
 ) -> int:
     """Examine an OVA: after its first boot, with phones, and after a reboot.
 
-    Writes the report page and ``junit.xml``; what an exam before has left is removed.
+    Writes the report page and ``junit.xml``, in place of what an exam before has left.
     Returns the exit status: 0 all passed, 1 a check failed, 2 the exam could not run to its
     end.
 
@@ -68,7 +68,6 @@ def smoke(
     """
     options, progress = options or Options(), progress or Progress()
     plan, began = options.plan, time.time()
-    results.clear()
     host.require(*PROGRAMS, *(PHONE_PROGRAMS if plan.with_phones else ()))
     candidate = read_candidate(ova, options.lab_file)
     with ExitStack() as stack:
@@ -77,6 +76,7 @@ def smoke(
             lan = stack.enter_context(LabNetwork.open())
         with progress.step(f"Verify {ova.name}"):
             candidate.ova.verify()
+        results.clear()
         machine = stack.enter_context(
             candidate.machine(
                 results.folder, accelerator=options.accelerator, progress=progress, lan=lan

@@ -30,7 +30,7 @@ OUTCOMES = {  # a sign and a word, so that nobody needs to see a colour
     Outcome.PASS: ("✓", "passed"),
     Outcome.FAIL: ("✗", "failed"),
     Outcome.ERROR: ("!", "could not look"),
-    Outcome.SKIP: ("·", "skipped"),
+    Outcome.SKIP: ("○", "skipped"),
 }
 
 
@@ -165,10 +165,10 @@ def write(exam: Exam, path: Path) -> None:
 
 
 def worst(results: Iterable[Result]) -> Outcome:
-    """The outcome that a reader must hear of first."""
+    """The outcome that a reader must hear of first; skipped is what was not looked at at all."""
     seen = {result.outcome for result in results}
-    order = (Outcome.FAIL, Outcome.ERROR, Outcome.SKIP)
-    return next((outcome for outcome in order if outcome in seen), Outcome.PASS)
+    order = (Outcome.FAIL, Outcome.ERROR, Outcome.PASS, Outcome.SKIP)
+    return next(outcome for outcome in order if outcome in seen)
 
 
 def _by_part(results: Iterable[Result]) -> list[tuple[Part, list[RowSeen]]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 from pathlib import Path
 
@@ -74,8 +75,14 @@ class Terminal:
         return Console(self.master, self.master, self.log)
 
     def close(self) -> None:
-        os.close(self.master)  # hangs up: the shell ends
-        self._process.wait(10)
+        os.close(self.master)  # hangs up: the shell ends, if it had its terminal already
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            pid = self._process.pid
+            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                os.kill(int(child), signal.SIGKILL)
+            self._process.wait(10)
 
 
 @pytest.fixture

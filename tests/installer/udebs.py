@@ -267,7 +267,7 @@ class _Builder:
         data = target.read_bytes()
         stanza |= {
             "Size": str(len(data)),
-            "MD5sum": hashlib.md5(data).hexdigest(),  # noqa: S324 - a field of the index
+            "MD5sum": hashlib.md5(data, usedforsecurity=False).hexdigest(),
             "SHA256": hashlib.sha256(data).hexdigest(),
         }
 
@@ -290,8 +290,9 @@ def _publish(mirror: Mirror, www: Path, udebs: list[Stanza], keys: Keys, key: Ke
             continue
         if name in contents:
             data = contents[name]
-            line = f" {hashlib.new(digest, data).hexdigest()} {len(data)} {name}"  # noqa: PLW2901
-        lines.append(f"{line}\n")
+            lines.append(f" {hashlib.new(digest, data).hexdigest()} {len(data)} {name}\n")
+        else:
+            lines.append(f"{line}\n")
     text = "".join(lines).encode()
     (suite / "Release").write_bytes(text)
     (suite / "Release.gpg").write_bytes(keys.detached(text, key))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, wait
 
+from toiplab.exam.network import DHCP_SERVER
 from toiplab.exam.places import LabPhones
 from toiplab.exam.registry import CheckFailedError, Fact, NotHereError, agree, check
 from toiplab.exam.subject import Subject
@@ -12,7 +13,6 @@ from toiplab.machine.lan.dhcp import NoLeaseError
 from toiplab.machine.lan.phone import Phone
 from toiplab.wire import pcap
 
-DHCP_SERVER = 67  # RFC 2131, section 4.1
 NAT_ROUTER = NAT_NETWORK.network_address + 2  # so in VirtualBox's NAT as in QEMU's
 # dhclient(8): -1 tries once; the lease that ifup's own client holds stays as it is.
 ASK_AGAIN = (

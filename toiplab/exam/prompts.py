@@ -6,15 +6,14 @@ import base64
 import binascii
 from dataclasses import dataclass
 
+from toiplab.exam.asterisk import ENGLISH, SOUNDS
 from toiplab.exam.registry import CheckFailedError
 from toiplab.exam.subject import Subject
 from toiplab.machine.waiting import Deadline
 from toiplab.phones.handset import Handset
 from toiplab.phones.sound import Recording
 
-SOUNDS = "/usr/share/asterisk/sounds"
 HOLD_MUSIC = "/var/lib/asterisk/moh"
-ENGLISH = "en"
 # As much of a prompt as tells it from all others; a serial console is slow.
 OPENING_BYTES = 12000  # 1.5 s
 # Asterisk itself converts, by the decoders that a caller hears.

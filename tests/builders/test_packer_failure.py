@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from toiplab.builders.packer import failure
+from toiplab.errors import ToipLabError
 
 LOG = Path("/build/isi/packer.log")
 
@@ -35,6 +36,7 @@ LOG = Path("/build/isi/packer.log")
          "a port that the build wants is taken", "end it"),
         ("Could not access KVM kernel module: No such file or directory",
          "KVM cannot be used here", "--accel tcg"),
+        ("error: failed to set MSR 0x10a to 0x69", "KVM cannot be used here", "--accel tcg"),
         ("E: You don't have enough free space: No space left on device",
          "the disk is full", "free some space"),
         ("Timeout waiting for SSH.", "the installed system was never heard of", "log"),
@@ -53,6 +55,14 @@ def test_what_a_failure_means(said: str, meaning: str, mend: str) -> None:
     assert f"log: {LOG}" in error.message
     assert mend in error.hint
     assert error.status == 2
+
+
+def test_what_kvm_alone_cannot_do_may_be_tried_in_software() -> None:
+    def of(said: str) -> ToipLabError:
+        return failure.of_packer([said], status=1, log=LOG, trouble=())
+
+    assert isinstance(of("../target/i386/kvm/kvm.c:3183: kvm_buf_set_msrs: …"), failure.KvmError)
+    assert not isinstance(of("No space left on device"), failure.KvmError)
 
 
 def test_an_unknown_failure_is_quoted_once_and_without_packers_summary() -> None:

@@ -15,6 +15,7 @@ from toiplab.builders.contract import Request, check_machine, one_build_at_a_tim
 from toiplab.builders.pack import Built, adopt, pack
 from toiplab.builders.packer import boot, failure, iso, qemu, virtualbox
 from toiplab.builders.packer.client import Packer, Plugin
+from toiplab.builders.packer.failure import KvmError
 from toiplab.builders.packer.job import EMULATED, NATIVE, Job
 from toiplab.builders.packer.virtualbox import VirtualBox
 from toiplab.builders.packer.watch import SilentError
@@ -63,9 +64,9 @@ def build_qemu(request: Request, progress: Progress, *, options: BuildOptions = 
             try:
                 _run_qemu(job, accelerator)
                 break
-            except SilentError:
+            except (SilentError, KvmError) as error:
                 if accelerator is accelerators[-1]:
-                    raise _silent(job.log) from None
+                    raise error if isinstance(error, KvmError) else _silent(job.log) from None
                 memory.remember_failure()
                 progress.warn("Linux does not come up under KVM here: in software, then")
         raw = job.work.folder / "disk.raw"

@@ -13,11 +13,19 @@ SHOWN_LINES = 6
 SUMMARY = re.compile(r"^(?:==> Some builds|--> |Build '|Build was halted)")
 QEMU_SAID = re.compile(r"Qemu stderr: (?!\S+: warning)(?:\S+: )?(.+)$", re.MULTILINE)
 
+# Of QEMU, on its own and in target/i386/kvm/kvm.c
+KVM_COMPLAINT = r"Could not access KVM|failed to initialize kvm|failed to set MSR|/kvm\.c:\d+"
+
 NO_DRIVER = (
     "VirtualBox has no driver in this kernel, so it can start no machine",
     "as root: modprobe vboxdrv, or /sbin/vboxconfig (Debian: install virtualbox-dkms and the "
     "kernel's headers); or build without VirtualBox: --builder qemu",
 )
+
+
+class KvmError(ToipLabError):
+    """KVM cannot run this machine here; in software it may yet run."""
+
 
 # What Packer, VirtualBox and QEMU say, what that means, and what would mend it; the first
 # that matches counts. VirtualBox's codes: include/iprt/err.h and include/VBox/err.h.
@@ -60,7 +68,7 @@ COMPLAINTS = (
         "free some space, then build again",
     ),
     (
-        r"Could not access KVM|failed to initialize kvm",
+        KVM_COMPLAINT,
         "KVM cannot be used here",
         "build in software: --accel tcg",
     ),
@@ -139,7 +147,8 @@ def of_packer(
     for pattern, meaning, hint in (*GUEST_COMPLAINTS, *COMPLAINTS):
         if found := re.search(pattern, text):
             lines = [line for line in said if found[0].splitlines()[0] in line] or list(said)
-            return ToipLabError(f"{meaning}\n{_quoted(lines, trouble)}  log: {log}", hint=hint)
+            kind = KvmError if pattern == KVM_COMPLAINT else ToipLabError
+            return kind(f"{meaning}\n{_quoted(lines, trouble)}  log: {log}", hint=hint)
     return ToipLabError(
         f"packer build failed with status {status}\n{_quoted(said, trouble)}  log: {log}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -48,10 +49,22 @@ def medium(installer: Installer) -> Path:
 @pytest.fixture(scope="session")
 def mirror_with_udebs(installer: Installer) -> Iterator[str]:
     """The proxy that brings them; apt, the installer and the machine all use it."""
-    with (
-        proxy_before_the_mirror(installer.www, KEPT / "proxy") as proxy,
-        pytest.MonkeyPatch.context() as patch,
-    ):
+    with used_by_all(proxy_before_the_mirror(installer.www, KEPT / "proxy")) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def mirror_that_is_lost(installer: Installer) -> Iterator[str]:
+    """The same, but for the installer gone as soon as it has begun with the base system."""
+    lost = proxy_before_the_mirror(installer.www, KEPT / "proxy", lost_to="Wget")
+    with used_by_all(lost) as proxy:
+        yield proxy
+
+
+@contextmanager
+def used_by_all(starting: AbstractContextManager[str]) -> Iterator[str]:
+    """A proxy that every program of a build is told of."""
+    with starting as proxy, pytest.MonkeyPatch.context() as patch:
         patch.setenv("http_proxy", proxy)
         patch.delenv("no_proxy", raising=False)
         yield proxy

@@ -16,14 +16,15 @@ SECONDS = 300
 
 
 @contextmanager
-def proxy_before_the_mirror(www: Path, cache: Path) -> Iterator[str]:
+def proxy_before_the_mirror(www: Path, cache: Path, *, lost_to: str = "") -> Iterator[str]:
     """The address of a proxy that answers from ``www``, then ``cache``, then the Internet.
 
-    Packages are kept in the cache, indexes are not: they change.
+    Packages are kept in the cache, indexes are not: they change. To the programs whose name
+    begins with ``lost_to`` it hangs up as soon as they want a package.
     """
 
     class Handler(_Handler):
-        own, kept = www, cache
+        own, kept, lost = www, cache, lost_to
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -39,6 +40,7 @@ def proxy_before_the_mirror(www: Path, cache: Path) -> Iterator[str]:
 class _Handler(BaseHTTPRequestHandler):
     own: Path
     kept: Path
+    lost: str
     protocol_version = "HTTP/1.1"
     lock = threading.Lock()
 
@@ -46,6 +48,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = PurePosixPath(unquote(urlsplit(self.path).path)).relative_to("/")
         if ".." in path.parts:
             self.send_error(400)
+            return
+        if self.lost and path.suffix == ".deb" and self._caller().startswith(self.lost):
+            self.close_connection = True
             return
         file = self.own / path
         if not file.is_file():
@@ -63,6 +68,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         self.do_GET()
+
+    def _caller(self) -> str:
+        return self.headers.get("User-Agent", "")
 
     def _have(self, file: Path) -> None:
         if file.exists() and file.suffix in {".deb", ".udeb"}:

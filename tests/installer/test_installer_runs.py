@@ -95,6 +95,19 @@ def test_an_answer_that_the_installer_rejects_is_named(
     assert not request.project.dist.exists()
 
 
+def test_a_mirror_that_is_lost_midway_is_named(medium: Path, mirror_that_is_lost: str) -> None:
+    request = request_for("lost", medium)
+
+    with pytest.raises(ToipLabError) as error:
+        build_qemu(request, Progress(), options=BuildOptions(accelerator="tcg"))
+
+    assert re.match(r"Debian's installer asks \S+: the installer cannot install the base system\n",
+                    error.value.message)  # fmt: skip
+    assert "--mirror" in error.value.hint
+    assert not list(request.project.build.glob(".scratch-*"))
+    assert not request.project.dist.exists()
+
+
 def test_virtualbox_asks_nothing_and_passes_the_exam(virtualbox_ova: Path) -> None:
     assert manifest.read(virtualbox_ova).builder == "virtualbox"
     assert asked(virtualbox_ova) == []

@@ -89,6 +89,19 @@ def test_the_bytes_do_not_depend_on_the_threads(tmp_path: Path) -> None:
     assert len(files) == 1
 
 
+def test_best_is_the_same_disk_in_fewer_bytes(tmp_path: Path) -> None:
+    text = b"".join(f"{n} {n * n}\n".encode() for n in range(100_000))
+    raw = make_raw(tmp_path / "disk.raw", 4 * MIB, (0, text))
+    files = {}
+    for compression in vmdk.Compression:
+        out = tmp_path / f"{compression}.vmdk"
+        vmdk.write(raw, out, compression=compression)
+        vmdk_reader.extract(out, tmp_path / "back.raw")
+        assert (tmp_path / "back.raw").read_bytes() == raw.read_bytes()
+        files[compression] = out.stat().st_size
+    assert files[vmdk.Compression.BEST] < files[vmdk.Compression.FAST]
+
+
 def test_the_identity_is_the_contents(tmp_path: Path) -> None:
     out = tmp_path / "disk.vmdk"
     one = vmdk.write(make_raw(tmp_path / "raw", MIB, (0, b"one")), out)
@@ -122,17 +135,14 @@ def test_a_name_that_would_change_the_descriptor_is_refused(tmp_path: Path, raw_
     assert error.value.message == f"""{tmp_path}/a"b.vmdk: 'a"b.vmdk' cannot name a VMDK"""
 
 
-def test_a_failure_leaves_the_former_file(tmp_path: Path, raw_disk: Path) -> None:
+@pytest.mark.parametrize("former", [None, b"former"])
+def test_a_full_disk_leaves_what_was_there(
+    tmp_path: Path, raw_disk: Path, former: bytes | None
+) -> None:
     out = tmp_path / "disk.vmdk"
-    out.write_bytes(b"former")
-    with pytest.raises(ValueError, match="level"):
-        vmdk.write(raw_disk, out, level=99)
-    assert out.read_bytes() == b"former"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk.raw", "disk.vmdk"]
-
-
-def test_a_full_disk_leaves_nothing(tmp_path: Path, raw_disk: Path) -> None:
-    out = tmp_path / "disk.vmdk"
+    if former is not None:
+        out.write_bytes(former)
+    before = sorted(path.name for path in tmp_path.iterdir())
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (GRAIN, hard))
     try:
@@ -141,7 +151,8 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, raw_disk: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert error.value.message == f"{out}: cannot be written: File too large"
-    assert [path.name for path in tmp_path.iterdir()] == ["disk.raw"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert former is None or out.read_bytes() == former
 
 
 Change = Callable[[bytearray], None]

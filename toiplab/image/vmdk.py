@@ -22,6 +22,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
@@ -55,7 +56,6 @@ END_OF_STREAM, GRAIN_TABLE, GRAIN_DIRECTORY, FOOTER = range(4)
 
 CHUNK = 16 * GRAIN  # what a thread compresses at a time
 CHUNKS_IN_FLIGHT = 4  # per thread: bounds the memory used
-COMPRESSION_LEVEL = 6  # of libdeflate: as fast as the disk here, smaller than zlib's 9
 ZERO_GRAIN = bytes(GRAIN)
 
 DESCRIPTOR = """\
@@ -85,6 +85,21 @@ FILE_NAME = re.compile(r"[A-Za-z0-9._-]+")
 CYLINDERS_MAX = 16383  # ATA's limit, at 16 heads and 63 sectors
 
 
+class Compression(StrEnum):
+    """How hard a disk is compressed: ``docs/image.md`` has the figures."""
+
+    FAST = "fast"
+    BEST = "best"
+
+    @property
+    def level(self) -> int:
+        """Its level of libdeflate, of 0 to 12.
+
+        5 is the quickest that is smaller than zlib's usual 6; 12 tries everything.
+        """
+        return 5 if self is Compression.FAST else 12
+
+
 @dataclass(frozen=True)
 class VmdkInfo:
     """What a VMDK says of its disk.
@@ -100,18 +115,22 @@ class VmdkInfo:
 
 
 def write(
-    raw: Path, path: Path, *, threads: int | None = None, level: int = COMPRESSION_LEVEL
+    raw: Path,
+    path: Path,
+    *,
+    threads: int | None = None,
+    compression: Compression = Compression.FAST,
 ) -> VmdkInfo:
     """Write a raw disk as a streamOptimized VMDK, in one pass over its data.
 
-    The bytes depend on the disk's content, the file's name and ``level`` alone.
+    The bytes depend on the disk's content, the file's name and ``compression`` alone.
 
     Args:
         raw: the disk; its holes are never read. A last, unfinished grain is filled with
             zeros, as the format wants a capacity of whole grains.
         path: the VMDK to make; its name goes into the descriptor.
         threads: how many compress at once; by default one per processor.
-        level: of libdeflate, 0 to 12.
+        compression: how hard to compress.
 
     Raises:
         ToipLabError: the disk is empty, or a file cannot be read or written.
@@ -127,7 +146,7 @@ def write(
         raise ToipLabError(f"{raw}: an empty file is no disk")
     with raw.open("rb") as disk, written_beside(path) as out:
         stream = _Stream(out, capacity=-(-size // GRAIN) * GRAIN)
-        with closing(_compressed_grains(disk, threads, level)) as grains:
+        with closing(_compressed_grains(disk, threads, compression.level)) as grains:
             for first_sector, compressed in grains:
                 stream.add_grain(first_sector, compressed)
         return stream.finish(path.name)

@@ -83,6 +83,25 @@ enable_services() {
     done
 }
 
+# What dpkg was told to leave out, and was there before dpkg knew: mmdebstrap's essential
+# packages, or all that Debian's installer brought. The last rule that fits a file decides, as
+# for dpkg(1), and find's patterns are dpkg's.
+slim() {
+    local rules=/etc/dpkg/dpkg.cfg.d/toip-lab rule folders=() unwanted=(-false) kernel
+    while IFS= read -r rule; do
+        case $rule in
+            path-exclude=*) unwanted=('(' "${unwanted[@]}" -o -path "${rule#*=}" ')') ;;
+            path-include=*) unwanted=('(' "${unwanted[@]}" ! -path "${rule#*=}" ')') ;;
+        esac
+    done <"$rules"
+    mapfile -t folders <<<"$(sed -n 's,^path-exclude=\(/[^*[]*\)/.*,\1,p' "$rules" | sort -u)"
+    find "${folders[@]}" ! -type d "${unwanted[@]}" -delete
+    find "${folders[@]}" -mindepth 1 -type d -empty -delete
+    for kernel in /lib/modules/*; do depmod "${kernel##*/}"; done
+    # Python makes its caches again where root runs it.
+    find /usr/lib /usr/share -type d -name __pycache__ -prune -exec rm -r {} +
+}
+
 # Row H2: what makes a machine itself is made at its first boot, never shipped.
 forget_identity() {
     rm -f /etc/ssh/ssh_host_*
@@ -107,5 +126,6 @@ lay_overlay
 make_accounts
 set_locale
 enable_services
+slim
 forget_identity
 forget_build

@@ -68,6 +68,20 @@ FAULTS = [
         "not listening: expected nothing, saw dhclient on 68/udp",
         "whole listeners",
     ),
+    fault(
+        "modprobe",
+        "insmod /lib/modules/",
+        "lost pci:v00008086d0000100Esv00000000sd00000000bc02sc00i00\ninsmod /lib/modules/",
+        "without a driver: expected nothing, saw Intel PRO/1000 MT Desktop",
+        "whole drivers",
+    ),
+    fault(
+        "modprobe",
+        "/libahci.ko",
+        "/libahci.gone",
+        "modules that drivers lack: expected nothing, saw libahci",
+        "whole drivers",
+    ),
     # I
     fault(
         "popularity",

@@ -11,6 +11,7 @@ from toiplab.exam import (
     calls,
     conversations,
     dialplan,
+    drivers,
     leases,
     logins,
     network,
@@ -30,6 +31,7 @@ from toiplab.exam.registry import Check
 # comes last of the network's, the one that makes a call last of all.
 FIRST_EXAM: tuple[Check, ...] = (
     *system.CHECKS,
+    *drivers.CHECKS,
     *packages.CHECKS,
     *network.CHECKS,
     *ssh.CHECKS,

@@ -337,6 +337,13 @@ def test_a_second_build_is_refused(request_of_checkout: contract.Request) -> Non
     assert left_behind(project.top) == []
 
 
+def test_a_compression_that_there_is_not() -> None:
+    with pytest.raises(ToipLabError) as error:
+        cli.compression("tiny")
+
+    assert str(error.value) == "--compress 'tiny': no such compression\n  fast, best"
+
+
 @pytest.mark.parametrize(
     ("release", "builder", "message"),
     [

@@ -38,6 +38,7 @@ from toiplab.exam.smoke import Options
 from toiplab.exam.smoke import smoke as examine
 from toiplab.host import PROJECT
 from toiplab.image.ova import Ova, open_ova
+from toiplab.image.vmdk import Compression
 from toiplab.lab.load import load
 from toiplab.machine.accelerator import Choice, KvmMemory
 from toiplab.machine.interactive import boot_for_person, hand_over
@@ -81,6 +82,7 @@ def build_ova(
     mirror: str,
     progress: Progress,
     iso: str = "",
+    compress: Compression = Compression.FAST,
     options: BuildOptions = DEFAULT,
 ) -> None:
     """Build a lab's OVA and say where it is; ``iso`` and the options are for Packer."""
@@ -92,6 +94,7 @@ def build_ova(
         release=release or None,
         mirror=mirror or None,
         iso=Path(iso) if iso else None,
+        compression=compress,
     )
     with progress.step("Build the OVA"):
         ova = build(builder, request, progress, options)
@@ -110,6 +113,20 @@ def build_options(*, accel: str, slow: bool) -> BuildOptions:
         ToipLabError: there is no such accelerator.
     """
     return BuildOptions(accelerator=accelerator(accel), slow=slow)
+
+
+def compression(given: str) -> Compression:
+    """Check the word a user typed for how hard to compress.
+
+    Raises:
+        ToipLabError: it is none.
+    """
+    try:
+        return Compression(given)
+    except ValueError:
+        raise ToipLabError(
+            f"--compress {given!r}: no such compression", hint=", ".join(Compression)
+        ) from None
 
 
 def render(lab_file: Path, *, release: str, progress: Progress) -> None:

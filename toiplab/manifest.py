@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from toiplab import files
 from toiplab.errors import ToipLabError
+from toiplab.image.vmdk import Compression
 
 
 class Record(BaseModel):
@@ -71,7 +72,8 @@ class Manifest(Record):
     """Everything that went into an OVA.
 
     ``inputs_sha256`` is of the lab file, its secrets and what in the checkout decides the
-    image; ``epoch`` is the newest time in the image, in seconds since 1970.
+    image; ``epoch`` is the newest time in the image, in seconds since 1970. ``compression``
+    is that of the disk; None where VirtualBox compressed it.
     """
 
     toip_lab: str
@@ -87,6 +89,7 @@ class Manifest(Record):
     substitutions: tuple[SubstitutionRecord, ...]
     packages: tuple[PackageRecord, ...]
     disk_uuid: str
+    compression: Compression | None = None
     ova: str
     ova_sha256: str
     ova_bytes: int

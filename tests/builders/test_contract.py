@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from toiplab.builders import contract, direct
 from toiplab.builders.contract import Project, Request, one_build_at_a_time
 from toiplab.errors import ToipLabError
 from toiplab.host import PROJECT
+from toiplab.image.vmdk import Compression
 from toiplab.progress import Progress
 
 HOLDS_THE_LOCK = """
@@ -181,6 +183,38 @@ def test_a_stale_ova_is_built_anew(
     append(project, name)
 
     assert ensured(project) == "built.ova"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept", "met"),
+    [
+        (Compression.FAST, Compression.FAST, True),
+        (Compression.FAST, Compression.BEST, True),
+        (Compression.FAST, None, True),
+        (Compression.BEST, Compression.BEST, True),
+        (Compression.BEST, Compression.FAST, False),
+        (Compression.BEST, None, False),
+    ],
+)
+def test_the_compression_that_is_asked_for(
+    project: Project, wanted: Compression, kept: Compression | None, met: bool
+) -> None:
+    request = replace(request_in(project), compression=wanted)
+    fresh = {"inputs_sha256": request.digest(), "compression": kept}
+
+    assert request.is_met_by(MADE.model_copy(update=fresh)) is met
+
+
+def test_virtualbox_compresses_what_it_exports_itself(project: Project) -> None:
+    request = replace(request_in(project), compression=Compression.BEST)
+
+    with pytest.raises(ToipLabError) as error:
+        builders.build("virtualbox", request, Progress())
+
+    assert str(error.value) == (
+        "--compress best: VirtualBox compresses what it exports itself\n"
+        "  leave it out, or take another builder: --builder direct"
+    )
 
 
 def test_an_ova_of_another_release_is_not_taken(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from toiplab.builders.pack import Built, pack
 from toiplab.builders.packages import PackageSet, Substitution
 from toiplab.builders.sources import Source
 from toiplab.host import PROJECT
+from toiplab.image import vmdk
 from toiplab.image.ova import open_ova
+from toiplab.image.vmdk import Compression
 from toiplab.progress import Progress
 
 ARCHIVE = "http://archive.debian.org/debian"
@@ -90,6 +93,18 @@ def test_the_manifest_tells_all_that_went_in(built: Built, raw: Path) -> None:
         "Compress the disk into a VMDK",
         "Pack toip-lab-isi-debian10.13.ova",
     ]
+
+
+@pytest.mark.parametrize("compression", Compression)
+def test_the_disk_is_compressed_as_asked(built: Built, raw: Path, compression: Compression) -> None:
+    raw.write_bytes(b"".join(f"{n} {n * n}\n".encode() for n in range(50_000)))
+    vmdk.write(raw, raw.with_name("beside.vmdk"), compression=compression)
+    asked = replace(built, request=replace(built.request, compression=compression))
+
+    target = pack(asked, raw, Progress())
+
+    assert open_ova(target).disk.size == raw.with_name("beside.vmdk").stat().st_size
+    assert manifest.read(target).compression is compression
 
 
 def test_a_package_that_was_held_back_names_the_version_there_is(built: Built, raw: Path) -> None:

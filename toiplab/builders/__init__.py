@@ -11,6 +11,7 @@ from toiplab.builders.packer.build import DEFAULT, BuildOptions, build_qemu, bui
 from toiplab.builders.packer.client import Packer
 from toiplab.builders.packer.virtualbox import VirtualBox
 from toiplab.errors import ToipLabError
+from toiplab.image.vmdk import Compression
 from toiplab.progress import Progress
 
 AUTO = "auto"
@@ -41,6 +42,11 @@ def build(name: str, request: Request, progress: Progress, options: BuildOptions
     if name == AUTO:
         name, why = choose_builder()
         progress.note(f"builder: {name}: {why}")
+    if name == "virtualbox" and request.compression is not Compression.FAST:
+        raise ToipLabError(
+            f"--compress {request.compression}: VirtualBox compresses what it exports itself",
+            hint="leave it out, or take another builder: --builder direct",
+        )
     match name:
         case "qemu":
             return build_qemu(request, progress, options=options)
@@ -83,6 +89,6 @@ def ensure_ova(
             kept = manifest.read(ova)
         except ToipLabError:
             continue
-        if kept.inputs_sha256 == request.digest() and request.release in (AUTO, kept.release):
+        if request.is_met_by(kept):
             return ova
     return direct.build(request, Progress())

@@ -13,10 +13,12 @@ from pathlib import Path
 from toiplab import manifest
 from toiplab.errors import ToipLabError
 from toiplab.host import PROJECT
+from toiplab.image.vmdk import Compression
 from toiplab.lab import secrets
 from toiplab.lab.load import load
 from toiplab.lab.model import Lab
 from toiplab.lab.secrets import Secrets
+from toiplab.manifest import Manifest
 
 # What decides an image's content besides the lab file, its secrets and the packages.
 RECIPE = (
@@ -65,7 +67,7 @@ class Request:
     """What to build: a lab, checked, with its secrets; ``release`` may be ``auto``.
 
     ``iso`` is the installer's image where it is not to be fetched; only the builders that
-    use Packer want one.
+    use Packer want one. ``compression`` is of the disk in the OVA.
     """
 
     lab: Lab
@@ -75,6 +77,7 @@ class Request:
     mirror: str | None = None
     project: Project = Project()
     iso: Path | None = None
+    compression: Compression = Compression.FAST
 
     @classmethod
     def read(
@@ -85,6 +88,7 @@ class Request:
         mirror: str | None = None,
         project: Project | None = None,
         iso: Path | None = None,
+        compression: Compression = Compression.FAST,
     ) -> Request:
         """Read and check a lab file; ``release`` overrides the one it names.
 
@@ -94,7 +98,7 @@ class Request:
         lab = load(lab_file)
         kept = secrets.for_lab(lab, lab_file)
         release = release or lab.release
-        return cls(lab, lab_file, kept, release, mirror, project or Project(), iso)
+        return cls(lab, lab_file, kept, release, mirror, project or Project(), iso, compression)
 
     @property
     def folder(self) -> Path:
@@ -114,6 +118,18 @@ class Request:
                 content = hashlib.sha256(path.read_bytes()).hexdigest()
                 hashed.update(f"{content} {name}\n".encode())
         return hashed.hexdigest()
+
+    def is_met_by(self, kept: Manifest) -> bool:
+        """Whether an OVA with this manifest is what a build would make now.
+
+        ``fast`` is a wish for speed: any compression meets it, also that of an OVA which
+        VirtualBox exported.
+        """
+        return (
+            self.release in ("auto", kept.release)
+            and self.compression in (Compression.FAST, kept.compression)
+            and self.digest() == kept.inputs_sha256
+        )
 
     def secrets_path(self) -> Path:
         """Where the generated secrets are kept."""

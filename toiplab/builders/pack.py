@@ -14,6 +14,7 @@ from toiplab.errors import ToipLabError
 from toiplab.hardware import Hardware, NatAdapter
 from toiplab.host import tools
 from toiplab.image import ova, ovf, vmdk
+from toiplab.image.vmdk import Compression
 from toiplab.progress import Progress
 
 
@@ -37,7 +38,7 @@ def pack(built: Built, raw: Path, progress: Progress) -> Path:
     target = ova_path(built.request, release.version)
     compressed = raw.with_name(f"{target.stem}-disk1.vmdk")
     with progress.step("Compress the disk into a VMDK"):
-        info = vmdk.write(raw, compressed)
+        info = vmdk.write(raw, compressed, compression=built.request.compression)
         raw.unlink()
     with progress.step(f"Pack {target.name}"):
         descriptor = ovf.write(
@@ -50,7 +51,7 @@ def pack(built: Built, raw: Path, progress: Progress) -> Path:
         # The former manifest does not speak for the new file.
         manifest.path_for(target).unlink(missing_ok=True)
         compressed.unlink()
-    record(built, target, info.uuid, progress)
+    record(built, target, info.uuid, progress, compression=built.request.compression)
     return target
 
 
@@ -73,7 +74,7 @@ def adopt(built: Built, exported: Path, progress: Progress) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     manifest.path_for(target).unlink(missing_ok=True)
     exported.replace(target)
-    record(built, target, opened.descriptor.disk.uuid, progress)
+    record(built, target, opened.descriptor.disk.uuid, progress, compression=None)
     return target
 
 
@@ -88,14 +89,22 @@ def in_one_order(hardware: Hardware) -> Hardware:
     return replace(hardware, adapters=tuple(adapters))
 
 
-def record(built: Built, target: Path, disk: UUID, progress: Progress) -> None:
+def record(
+    built: Built, target: Path, disk: UUID, progress: Progress, *, compression: Compression | None
+) -> None:
     """Write what lies beside an OVA: its package list and its manifest."""
     listing = "".join(f"{p.name} {p.version}\n" for p in built.package_set.packages)
     files.write(target.with_suffix(".packages.txt"), listing.encode())
-    manifest.write(_manifest(built, disk, target, progress), target)
+    manifest.write(_manifest(built, disk, compression, target, progress), target)
 
 
-def _manifest(built: Built, disk: UUID, target: Path, progress: Progress) -> manifest.Manifest:
+def _manifest(
+    built: Built,
+    disk: UUID,
+    compression: Compression | None,
+    target: Path,
+    progress: Progress,
+) -> manifest.Manifest:
     request, package_set = built.request, built.package_set
     withheld = {
         name: substitution.missing_version
@@ -152,6 +161,7 @@ def _manifest(built: Built, disk: UUID, target: Path, progress: Progress) -> man
             for package in package_set.packages
         ),
         disk_uuid=str(disk),
+        compression=compression,
         ova=target.name,
         ova_sha256=ova_sha256,
         ova_bytes=target.stat().st_size,

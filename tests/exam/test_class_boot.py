@@ -6,7 +6,6 @@ import dataclasses
 
 import pytest
 
-from toiplab.builders import ensure_ova
 from toiplab.exam.candidate import read_candidate
 from toiplab.exam.leases import leases
 from toiplab.exam.places import LabPhones
@@ -23,9 +22,8 @@ LOGS = PROJECT / "build/classe"
 
 
 @pytest.fixture(scope="module")
-def subject(ova):
-    candidate = read_candidate(ensure_ova(PROJECT / "labs/classe.yml"))
-    ova.touch()  # the newest, which ``invoke smoke`` takes, is the default lab's as before
+def subject(class_ova):
+    candidate = read_candidate(class_ova)
     with (
         LabNetwork.open() as lan,
         candidate.machine(LOGS, accelerator="auto", progress=Progress(), lan=lan) as machine,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import os
 import shutil
@@ -12,7 +11,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 import pytest
 from rich.console import Console
 
-from tests.image.conftest import make_raw_disk
+from tests import small_ova
 from toiplab import manifest
 from toiplab.errors import ToipLabError
 from toiplab.exam import smoke, ssh
@@ -23,12 +22,10 @@ from toiplab.exam.registry import Check
 from toiplab.exam.results import Results
 from toiplab.exam.runner import Outcome
 from toiplab.host import PROJECT, Finished
-from toiplab.image import ova, ovf, vmdk
 from toiplab.lab import secrets
 from toiplab.lab.load import load
 from toiplab.machine.lan.capture import CaptureError
 from toiplab.machine.waiting import DeadlineError, GuestError
-from toiplab.manifest import LabRecord, Manifest
 from toiplab.progress import Progress
 from toiplab.report.boots import TIMELINE_COMMAND
 
@@ -50,37 +47,7 @@ def console():
 @pytest.fixture
 def built_ova(tmp_path, lab_file):
     """A whole OVA of a disk that boots nothing, with its manifest."""
-    raw = make_raw_disk(tmp_path / "disk.raw")
-    disk = tmp_path / "toip-disk1.vmdk"
-    info = vmdk.write(raw, disk)
-    facts = ovf.DiskFacts(disk.name, disk.stat().st_size, info.capacity, info.uuid)
-    path = tmp_path / "toip.ova"
-    ova.write(path, descriptor=ovf.write(load(lab_file).hardware, facts), disk=disk)
-    record = Manifest(
-        toip_lab="0.1.0",
-        builder="direct",
-        tools={},
-        lab=LabRecord(
-            name="isi",
-            file=str(lab_file),
-            sha256=hashlib.sha256(lab_file.read_bytes()).hexdigest(),
-        ),
-        inputs_sha256="",
-        release="bullseye",
-        debian="11.11",
-        epoch=1700000000,
-        sources=(),
-        indexes=(),
-        substitutions=(),
-        packages=(),
-        disk_uuid=str(info.uuid),
-        ova=path.name,
-        ova_sha256="",
-        ova_bytes=path.stat().st_size,
-        stages=(),
-    )
-    manifest.write(record, path)
-    return path
+    return small_ova.make(tmp_path / "toip.ova", lab_file).path
 
 
 def test_a_candidate_is_read_with_all_that_belongs_to_it(built_ova, lab_file):

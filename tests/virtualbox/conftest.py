@@ -27,12 +27,18 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
-@pytest.fixture
-def virtualbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VirtualBox:
-    """The real VBoxManage, first in PATH, without a machine."""
+@pytest.fixture(scope="session")
+def chroot() -> Path:
+    """Debian sid with VirtualBox, made once and kept in build/."""
     if reason := why_not():
         pytest.skip(reason)
     make_chroot(CHROOT)
-    box = VirtualBox.install(CHROOT, tmp_path / "bin", tmp_path)
+    return CHROOT
+
+
+@pytest.fixture
+def virtualbox(chroot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VirtualBox:
+    """The real VBoxManage, first in PATH, without a machine."""
+    box = VirtualBox.install(chroot, tmp_path / "bin", tmp_path)
     monkeypatch.setenv("PATH", str(box.folder), prepend=":")
     return box

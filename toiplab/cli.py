@@ -156,6 +156,8 @@ def boot(given: str, *, accel: Choice, progress: Progress) -> None:
     """Start an OVA for a person, its console in this terminal."""
     project = Project()
     ova = open_ova(Path(given) if given else newest_ova(project.dist))
+    with progress.step(f"Verify {ova.path.name}"):
+        ova.verify()
     logs = project.build / "boot"
     with Machine(
         ova.hardware,

@@ -124,7 +124,7 @@ def test_a_damaged_disk_stops_the_exam(built_ova, tmp_path):
     content[-4096] ^= 0xFF
     built_ova.write_bytes(content)
 
-    with pytest.raises(ToipLabError, match="broken OVA"):
+    with pytest.raises(ToipLabError, match="broken VMDK"):
         smoke.smoke(built_ova, Results(tmp_path / "report"), options=QUICK, progress=Progress())
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from toiplab import host
 from toiplab.errors import ToipLabError
 from toiplab.hardware import Hardware
 from toiplab.image import ova, ovf, vmdk
-from toiplab.image.ova import Ova
+from toiplab.image.ova import Member, Ova
 from toiplab.image.ovf import DiskFacts
 
 DISK = "toip-disk001.vmdk"
@@ -138,6 +139,14 @@ def changed(data: bytes, offset: int) -> bytes:
     return data[:offset] + bytes((data[offset] ^ 1,)) + data[offset + 1 :]
 
 
+def headed(data: bytes, name: str, member: Member, kind: bytes) -> bytes:
+    """The OVA with another header for one of its files."""
+    info = tarfile.TarInfo(name)
+    info.size, info.type = member.size, kind
+    header = bytearray(info.tobuf(tarfile.USTAR_FORMAT))
+    return data[: member.offset - 512] + header + data[member.offset :]
+
+
 def pax(data: bytes, appliance: Ova) -> bytes:
     info = tarfile.TarInfo("toip.ovf")
     info.mtime = 1.5
@@ -180,9 +189,51 @@ BROKEN: list[tuple[str, Change, str]] = [
         "toip.ovf does not have the SHA256 of toip.mf",
     ),
     (
-        "the disk changed",
-        lambda data, appliance: changed(data, appliance.disk.offset + 40000),
+        "another disk, which is whole",
+        lambda data, _: re.sub(rb"\nCID=[0-9a-f]{8}", b"\nCID=00000000", data),
         "toip-disk001.vmdk does not have the SHA256 of toip.mf",
+    ),
+    (
+        "no manifest",
+        lambda data, appliance: headed(data, "toip.txt", appliance.members[1], tarfile.REGTYPE),
+        "it has no manifest (.mf)",
+    ),
+    (
+        "a file listed twice",
+        lambda data, appliance: data.replace(
+            b"SHA256(toip-disk001.vmdk)= ", b"SHA256(toip.ovf)= " + b"0" * 9
+        ),
+        "line 2 of toip.mf lists toip.ovf again",
+    ),
+    (
+        "something between the files",
+        lambda data, appliance: changed(data, appliance.members[1].offset - 513),
+        "toip.ovf is not followed by zeros, up to byte {mf_header}",
+    ),
+    (
+        "something behind the disk",
+        lambda data, _: data + b"x",
+        "something follows its end, at byte {archive_end}",
+    ),
+    (
+        "another archive behind it",
+        lambda data, _: data + data,
+        "something follows its end, at byte {archive_end}",
+    ),
+    (
+        "more zeros than tar ever writes",
+        lambda data, _: data + bytes(10240),
+        "something follows its end, at byte {archive_end}",
+    ),
+    (
+        "a file that is a link",
+        lambda data, appliance: headed(data, "toip.mf", appliance.members[1], tarfile.SYMTYPE),
+        "toip.mf at byte {mf_header} is not a plain file of a USTAR archive",
+    ),
+    (
+        "two files of one name",
+        lambda data, appliance: headed(data, "toip.ovf", appliance.members[1], tarfile.REGTYPE),
+        "two of its files have the same name",
     ),
     (
         "the manifest changed",
@@ -192,7 +243,7 @@ BROKEN: list[tuple[str, Change, str]] = [
     (
         "the manifest broken",
         lambda data, _: data.replace(b"SHA256(toip.ovf)", b"MD5999(toip.ovf)"),
-        "line 1 of the manifest is not SHA256(file)= digest",
+        "line 1 of toip.mf is not SHA256(file)= digest",
     ),
 ]
 
@@ -201,12 +252,19 @@ BROKEN: list[tuple[str, Change, str]] = [
     ("change", "what"), [row[1:] for row in BROKEN], ids=[r[0] for r in BROKEN]
 )
 def test_a_broken_ova_is_refused(appliance: Ova, change: Change, what: str) -> None:
+    whole = appliance.path.stat().st_size
     data = change(appliance.path.read_bytes(), appliance)
     appliance.path.write_bytes(data)
     with pytest.raises(ToipLabError) as error:
         ova.open_ova(appliance.path).verify()
     disk = appliance.disk
-    what = what.format(end=disk.offset + disk.size, size=len(data), disk_header=disk.offset - 512)
+    what = what.format(
+        end=disk.offset + disk.size,
+        size=len(data),
+        disk_header=disk.offset - 512,
+        mf_header=appliance.members[1].offset - 512,
+        archive_end=whole - 2 * 512,
+    )
     assert error.value.message == f"{appliance.path}: broken OVA: {what}"
 
 

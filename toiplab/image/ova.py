@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from toiplab.errors import ToipLabError
 from toiplab.hardware import Hardware
-from toiplab.image import ovf_reader, vmdk_reader
+from toiplab.image import ovf_reader, ovf_rules, vmdk_reader
 from toiplab.image.files import written_beside
 from toiplab.image.vmdk import FILE_NAME
 
@@ -31,6 +31,9 @@ TEXT_SIZE_MAX = 1 << 20  # no descriptor and no manifest is larger
 COPY_BUFFER = 1 << 20
 # "SHA256(file)= hex" is what VMware wants; VirtualBox writes "SHA1 (file) = hex".
 MANIFEST_LINE = re.compile(r"(SHA1|SHA256) ?\((.+)\) ?= ?([0-9a-f]+)")
+END_SIZE_MAX = 20 * BLOCK  # tar(1) fills its last record of 20 blocks with zeros
+
+Digests = dict[str, tuple[str, str]]  # file name -> algorithm, hexadecimal digest
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,9 @@ class Ova:
             out.writelines(_content(source, self.disk))
 
     def verify(self) -> None:
-        """Check the manifest of every file, and the disk to its last grain.
+        """Check every file against the manifest, the descriptor's rules, and every grain.
+
+        The disk is read before its digest is compared: its reader can tell the place.
 
         Raises:
             ToipLabError: naming the file and what is wrong in it.
@@ -96,26 +101,37 @@ class Ova:
         manifest = next((m for m in self.members if m.name.endswith(".mf")), None)
         if manifest is None:
             raise _broken(self.path, "it has no manifest (.mf)")
+        ovf, others = self.members[0], [m for m in self.members[1:] if m is not manifest]
         with self.path.open("rb") as file:
-            file.seek(manifest.offset)
-            digests = _parse_manifest(self.path, file.read(manifest.size))
-            listed = [member for member in self.members if member is not manifest]
-            if sorted(digests) != sorted(member.name for member in listed):
+            digests = _parse_manifest(self.path, manifest.name, _read(file, manifest))
+            if sorted(digests) != sorted(member.name for member in (ovf, *others)):
                 raise _broken(self.path, f"{manifest.name} does not list exactly its files")
-            for member in listed:
-                algorithm, expected = digests[member.name]
-                digest = hashlib.new(algorithm)
-                for data in _content(file, member):
-                    digest.update(data)
-                if digest.hexdigest() != expected:
-                    raise _broken(
-                        self.path, f"{member.name} does not have the {algorithm} of {manifest.name}"
-                    )
+            self._compare(file, ovf, manifest, digests)
+            ovf_rules.check(
+                _read(file, ovf),
+                source=f"{self.path}: {ovf.name}",
+                names=[member.name for member in others],
+            )
+            self._verify_disk()
+            for member in others:
+                self._compare(file, member, manifest, digests)
+
+    def _verify_disk(self) -> None:
         info = vmdk_reader.verify(self.path, offset=self.disk.offset, size=self.disk.size)
         capacity = self.descriptor.disk.capacity
         if info.capacity != capacity:
             raise _broken(
                 self.path, f"the disk holds {info.capacity} bytes, the OVF says {capacity}"
+            )
+
+    def _compare(self, file: BinaryIO, member: Member, manifest: Member, digests: Digests) -> None:
+        algorithm, expected = digests[member.name]
+        digest = hashlib.new(algorithm)
+        for data in _content(file, member):
+            digest.update(data)
+        if digest.hexdigest() != expected:
+            raise _broken(
+                self.path, f"{member.name} does not have the {algorithm} of {manifest.name}"
             )
 
 
@@ -136,6 +152,7 @@ def write(path: Path, *, descriptor: bytes, disk: Path) -> Ova:
             fit, or a file cannot be read or written.
     """
     described = ovf_reader.read(descriptor, source=f"{path.stem}.ovf")
+    ovf_rules.check(descriptor, source=f"{path.stem}.ovf", names=[described.disk.file_name])
     size = disk.stat().st_size
     if described.disk.size not in (None, size):
         raise ToipLabError(
@@ -201,8 +218,7 @@ def open_ova(path: Path) -> Ova:
         with path.open("rb") as file:
             members = _members(path, file)
             ovf = members[0]
-            file.seek(ovf.offset)
-            text = file.read(ovf.size)
+            text = _read(file, ovf)
     except OSError as error:
         raise ToipLabError(f"{path}: cannot be read: {error.strerror}") from error
     descriptor = ovf_reader.read(text, source=f"{path}: {ovf.name}")
@@ -235,6 +251,11 @@ def _members(path: Path, file: BinaryIO) -> tuple[Member, ...]:
             raise _broken(
                 path, f"truncated: {member.name} ends at byte {offset}, the file at {end}"
             )
+        file.seek(member.offset + member.size)
+        if any(file.read(offset - member.offset - member.size)):
+            raise _broken(path, f"{member.name} is not followed by zeros, up to byte {offset}")
+    if block and (end - offset > END_SIZE_MAX or any(file.read())):
+        raise _broken(path, f"something follows its end, at byte {offset}")
     suffixes = [member.name.rpartition(".")[2] for member in members]
     if suffixes[:1] != ["ovf"]:
         raise _broken(path, "its first file is not an OVF descriptor")
@@ -258,15 +279,20 @@ def _member(path: Path, block: bytes, offset: int) -> Member:
     return Member(info.name, offset + BLOCK, info.size)
 
 
-def _parse_manifest(path: Path, text: bytes) -> dict[str, tuple[str, str]]:
-    """The manifest's digests: file name to algorithm and hexadecimal digest."""
-    digests: dict[str, tuple[str, str]] = {}
+def _parse_manifest(path: Path, name: str, text: bytes) -> Digests:
+    digests: Digests = {}
     for number, line in enumerate(text.decode(errors="replace").splitlines(), start=1):
         found = MANIFEST_LINE.fullmatch(line)
         if not found:
-            raise _broken(path, f"line {number} of the manifest is not SHA256(file)= digest")
+            raise _broken(path, f"line {number} of {name} is not SHA256(file)= digest")
+        if found[2] in digests:
+            raise _broken(path, f"line {number} of {name} lists {found[2]} again")
         digests[found[2]] = (found[1], found[3])
     return digests
+
+
+def _read(file: BinaryIO, member: Member) -> bytes:
+    return b"".join(_content(file, member))
 
 
 def _content(file: BinaryIO, member: Member) -> Iterator[bytes]:

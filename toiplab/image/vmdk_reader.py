@@ -154,8 +154,14 @@ class _Reader:
         )
 
     def _read_descriptor(self) -> None:
-        data = self._read(1, self.descriptor_sectors).rstrip(b"\0")
-        text = data.decode("utf-8", errors="replace")
+        end = 1 + self.descriptor_sectors
+        if any(self._read(end, self.overhead - end)):
+            raise self._error(end, "something between the descriptor and the first grain")
+        text = self._read(1, self.descriptor_sectors).rstrip(b"\0").decode("latin-1")
+        if not text.isascii() or "\0" in text:
+            raise self._error(1, "the descriptor is not plain text")
+        self._field(text, r"version=(1)", "version=1")
+        self._field(text, r"parentCID=(ffffffff)", "parentCID of a disk without a parent")
         self._field(text, r'createType="(streamOptimized)"', "createType")
         self._field(
             text, rf'RDONLY ({self.capacity // SECTOR}) SPARSE ".+"', "extent of that capacity"

@@ -87,6 +87,7 @@ def read_candidate(path: Path, lab_file: Path | None = None) -> Candidate:
     ova = open_ova(path)
     built = manifest.read(path)
     if built.ova != path.name or built.ova_bytes != path.stat().st_size:
+        ova.verify()  # what is broken says more
         raise ToipLabError(
             f"{manifest.path_for(path)}: speaks of another file ({built.ova}, "
             f"{built.ova_bytes} bytes)",

@@ -23,7 +23,7 @@ DEFAULT_LAB = "labs/isi.yml"
         "builder": "auto, direct, qemu or virtualbox",
         "mirror": "address of a debian folder; debian-security is looked for beside it",
         "iso": "qemu and virtualbox: the installer's image, where it is not to be fetched",
-        "compress": "fast, or best: some 5 % smaller, in a minute instead of seconds",
+        "compress": "fast, or best: some 4 % smaller, in a minute instead of seconds",
         "accel": "qemu: auto, kvm or tcg",
         "slow": "virtualbox: more time for everything, where it runs in software",
     }

@@ -5,19 +5,23 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from tests import small_ova
+from tests.image.conftest import make_raw_disk
 from tests.virtualbox import shown
 from tests.virtualbox.chroot import VirtualBox
 from tests.virtualbox.shown import Shown, differing, wanted
 from toiplab.bench import vmdk as bench
 from toiplab.builders.pack import in_one_order
+from toiplab.errors import ToipLabError
 from toiplab.hardware import Hardware
 from toiplab.host import PROJECT
-from toiplab.image import vmdk
+from toiplab.image import ova, ovf, vmdk
 from toiplab.image.ova import Ova, open_ova
+from toiplab.image.ovf import DiskFacts
 from toiplab.lab.load import load
 from toiplab.machine.machine import Machine
 from toiplab.machine.qemu import Disk
@@ -127,7 +131,7 @@ def medium(box: VirtualBox, path: Path) -> str:
 def test_as_a_disk_of_its_own_our_vmdk_is_taken_and_qemu_imgs_is_not(
     virtualbox: VirtualBox, tmp_path: Path
 ) -> None:
-    """It has no uuid. (Inside an OVA, VirtualBox 7.2 takes qemu-img's too.)"""
+    """It has no uuid."""
     raw = tmp_path / "disk.raw"
     raw.write_bytes(b"toip-lab".ljust(1 << 20, b"\0"))
     ours, theirs, cut = (tmp_path / f"{name}.vmdk" for name in ("ours", "theirs", "cut"))
@@ -139,3 +143,14 @@ def test_as_a_disk_of_its_own_our_vmdk_is_taken_and_qemu_imgs_is_not(
     assert medium(virtualbox, theirs) == "inaccessible"
     with pytest.raises(subprocess.CalledProcessError):
         medium(virtualbox, cut)
+
+
+def test_inside_an_ova_qemu_imgs_vmdk_is_taken_too(virtualbox: VirtualBox, tmp_path: Path) -> None:
+    disk = tmp_path / "theirs.vmdk"
+    bench.with_qemu_img(make_raw_disk(tmp_path / "disk.raw"), disk)
+    facts = DiskFacts(disk.name, disk.stat().st_size, 33 << 20, uuid4())
+    made = ova.write(tmp_path / "x.ova", descriptor=ovf.write(LAB.hardware, facts), disk=disk)
+
+    assert imported(virtualbox, made.path) == wanted(LAB.hardware, disk.name)
+    with pytest.raises(ToipLabError, match="the header is not a streamOptimized VMDK's"):
+        made.verify()

@@ -2,7 +2,7 @@
 # A second run sets nothing up again.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ova smoke boot test fast lint lock clean
+.PHONY: help setup ova smoke boot bench test fast lint lock clean
 
 invoke := .venv/bin/invoke
 
@@ -24,6 +24,9 @@ smoke: setup ## Boot the newest OVA and examine it; options: OVA=dist/….ova LA
 
 boot: setup ## Boot the newest OVA, with its console here; option: OVA=dist/….ova
 	@$(invoke) boot $(call options,OVA)
+
+bench: setup ## Measure builds beside other tools (15 minutes); options: LAB=… RELEASE=… ROUNDS=… ONLY=…
+	@$(invoke) bench $(call options,LAB RELEASE ROUNDS ONLY)
 
 test: setup ## Lint, unit tests, build, boot and exam
 	@$(invoke) test

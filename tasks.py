@@ -117,6 +117,23 @@ def compare(_: Context, first: str, second: str, *, lab: str = "", accel: str = 
         )
 
 
+@task(
+    help={
+        "lab": f"the lab whose packages all contestants install (default: {DEFAULT_LAB})",
+        "release": "auto, buster (10.13) or bullseye (11); default: what the lab file says",
+        "rounds": "how often each contestant runs; those that take minutes run once",
+        "only": "some contests, such as builds,vmdk (no space between); docs/ stays as it is",
+    }
+)
+def bench(
+    _: Context, *, lab: str = DEFAULT_LAB, release: str = "", rounds: int = 2, only: str = ""
+) -> None:
+    """Measure builds and boots beside other tools, and write docs/bench.md with its plot."""
+    with cli.reporting() as progress:
+        options = cli.bench_options(rounds=rounds, only=only)
+        cli.bench(Path(lab), release=release, options=options, progress=progress)
+
+
 @task
 def doctor(_: Context) -> None:
     """Say what this machine can do: its tools, its builders, what is missing."""

@@ -24,6 +24,8 @@ from toiplab import compare as comparison
 from toiplab import doctor as machine_doctor
 from toiplab import files, manifest
 from toiplab import render as rendering
+from toiplab.bench import bench as benchmark
+from toiplab.bench.bench import Options as BenchOptions
 from toiplab.builders import advice, build, check_builder, plan
 from toiplab.builders.contract import Project, Request
 from toiplab.builders.packer.build import DEFAULT, BuildOptions
@@ -244,6 +246,27 @@ def compare(first: Path, second: Path, *, lab: str, accel: Choice, progress: Pro
     comparison.show(found, first, second, Console(highlight=False))
     if found:
         raise Exit(code=1)
+
+
+def bench_options(*, rounds: int, only: str) -> BenchOptions:
+    """What the options of ``bench`` say.
+
+    Raises:
+        ToipLabError: one of them cannot be.
+    """
+    return BenchOptions.typed(rounds=rounds, only=only)
+
+
+def bench(lab_file: Path, *, release: str, options: BenchOptions, progress: Progress) -> None:
+    """Hold the contests; a whole benchmark is written to docs/."""
+    request = Request.read(lab_file, release=release or None)
+    outcomes = benchmark.bench(request, options, progress)
+    if not options.whole:
+        progress.note("not all contests: docs/ stays as it is")
+        return
+    top = request.project.top
+    for path in benchmark.write(outcomes, top / "docs", command="invoke bench"):
+        progress.note(str(path.relative_to(top)))
 
 
 def accelerator(given: str) -> Choice:

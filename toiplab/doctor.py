@@ -80,7 +80,7 @@ class Report:
 def report(extra: Sequence[Finding] = (), builders: Sequence[Finding] = ()) -> Report:
     """Look at this machine; ``extra`` and ``builders`` are what other modules have found."""
     return Report(
-        system=f"{_system_name()}, Python {platform.python_version()}",
+        system=f"{system_name()}, Python {platform.python_version()}",
         tools=(
             *(ToolFound(tool, version(tool)) for tool in tools()),
             *(ToolFound(tool, version(tool), needed=False) for tool in OPTIONAL),
@@ -283,7 +283,8 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _system_name() -> str:
+def system_name() -> str:
+    """The system as it names itself, such as ``Debian GNU/Linux 12 (bookworm)``."""
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except OSError:

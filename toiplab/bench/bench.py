@@ -1,0 +1,119 @@
+"""The whole benchmark: contests held one after the other, their page and picture in docs/."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toiplab import files
+from toiplab.bench import builds, facts, plot, product, recipes, table
+from toiplab.bench.contest import Contest, Outcome
+from toiplab.bench.ground import Ground, common_ground
+from toiplab.bench.product import Copy
+from toiplab.bench.run import hold
+from toiplab.bench.workshop import Workshop, workshop
+from toiplab.builders.contract import Request
+from toiplab.errors import ToipLabError
+from toiplab.progress import Progress
+
+CONTESTS = (builds.BUILDS, builds.VMDK)
+PAGE, PICTURE = "bench.md", "bench.svg"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure; ``rounds`` is for those contestants that do not take minutes."""
+
+    rounds: int = 2
+    only: tuple[str, ...] = CONTESTS
+
+    @classmethod
+    def typed(cls, *, rounds: int, only: str) -> Options:
+        """The options as a person typed them.
+
+        Raises:
+            ToipLabError: one of them cannot be.
+        """
+        if rounds < 1:
+            raise ToipLabError(f"--rounds {rounds}: too few", hint="1 or more")
+        wanted = [word.strip() for word in only.split(",") if word.strip()]
+        for word in wanted:
+            if word not in CONTESTS:
+                raise ToipLabError(
+                    f"--only {word}: no such contest", hint=f"contests: {', '.join(CONTESTS)}"
+                )
+        return cls(rounds, tuple(each for each in CONTESTS if not wanted or each in wanted))
+
+    @property
+    def whole(self) -> bool:
+        """Whether all contests are held, so that there is a page to write."""
+        return self.only == CONTESTS
+
+
+def bench(request: Request, options: Options, progress: Progress) -> tuple[Outcome, ...]:
+    """Hold the contests; the ratios are printed as they come.
+
+    Raises:
+        ToipLabError: there is no common ground, such as a package set, to hold them on.
+    """
+    folder = request.project.build / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=folder, prefix=".run-") as scratch,
+        common_ground(
+            request, wants=recipes.WANTS, folder=Path(scratch), progress=progress
+        ) as ground,
+    ):
+        copy = product.copy_checkout(ground, Path(scratch, "checkout"))
+        outcomes = []
+        for contest in _contests(
+            ground=ground,
+            copy=copy,
+            options=options,
+            folder=folder,
+            scratch=Path(scratch),
+            progress=progress,
+        ):
+            outcomes.append(hold(contest, progress, scratch=Path(scratch)))
+            for line in table.lines(outcomes[-1]):
+                progress.note(f"  {line}")
+        return tuple(outcomes)
+
+
+def _contests(
+    *,
+    ground: Ground,
+    copy: Copy,
+    options: Options,
+    folder: Path,
+    scratch: Path,
+    progress: Progress,
+) -> Iterator[Contest]:
+    """The contests in order; what one needs is made when its turn comes."""
+    if builds.BUILDS in options.only:
+        shop = _workshop_or_reason(folder / "workshop", ground.logs, progress)
+        yield builds.images(ground, copy, shop, rounds=options.rounds)
+    if builds.VMDK in options.only:
+        with progress.step("A disk to compress"):
+            raw = builds.raw_disk(copy.ova(), scratch / "disk.raw")
+        yield builds.compressions(raw, rounds=options.rounds)
+
+
+def _workshop_or_reason(folder: Path, logs: Path, progress: Progress) -> Workshop | ToipLabError:
+    try:
+        return workshop(recipes.TOOLS, folder, log=logs / "workshop.log", progress=progress)
+    except ToipLabError as error:
+        return error
+
+
+def write(outcomes: Sequence[Outcome], docs: Path, *, command: str) -> tuple[Path, Path]:
+    """Write the page and its picture, each complete or not at all, and return their paths."""
+    page, picture = docs / PAGE, docs / PICTURE
+    setting = table.Setting(command, facts.facts())
+    drawn = plot.picture(outcomes).encode()
+    written = table.page(outcomes, setting, plot=PICTURE).encode()
+    files.write(picture, drawn)
+    files.write(page, written)
+    return page, picture

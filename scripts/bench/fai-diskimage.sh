@@ -1,6 +1,5 @@
 #!/bin/bash
 # fai-diskimage(8): debootstrap and apt into a raw disk on a loop device; GRUB by grub-install.
-# It gives up a failed step only at its end, hence the look at its own list of errors.
 set -euo pipefail
 
 config=/work/config

@@ -1,6 +1,6 @@
 """The page and the picture: goldens, and what they must say of those that did not run.
 
-After a change: ``UPDATE_GOLDEN=1 .venv/bin/pytest tests/bench/test_page.py``, then look.
+After a change: ``UPDATE_GOLDEN=1 .venv/bin/pytest tests/bench/test_bench_page.py``, then look.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def _row(outcome: Outcome, standing: Standing, y: int, scale: float) -> list[str
     if not standing.ran:
         return [name, _text(NAMES, baseline, "could not run here", "faint")]
     length = standing.median * scale
-    words = f"{table.ratio(outcome, standing)} ×  {table.seconds(standing.median)} s"
+    words = f"{table.seconds(standing.median)} s, × {table.ratio(outcome, standing)}"
     css = f' class="{kind}"' if kind else ""
     return [
         name,

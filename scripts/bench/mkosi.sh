@@ -1,5 +1,6 @@
 #!/bin/bash
-# mkosi(1): apt in its own sandbox, systemd-repart for the disk, GRUB for BIOS.
+# mkosi(1): apt in its own sandbox, systemd-repart for the disk, GRUB for BIOS. The image's
+# initramfs is the one that its packages make; mkosi's own would want packages of its own.
 set -euo pipefail
 
 read -r -a names <<<"$PACKAGES"
@@ -22,6 +23,14 @@ $(printf '    %s\n' "${names[@]}")
 Bootable=yes
 Bootloader=none
 BiosBootloader=grub
+Environment=INITRD=yes
 END
+cat >/work/mkosi.postinst <<'END'
+#!/bin/sh
+set -e
+mkdir -p "$ARTIFACTDIR/io.mkosi.initrd"
+cp "$BUILDROOT"/boot/initrd.img-* "$ARTIFACTDIR/io.mkosi.initrd/"
+END
+chmod +x /work/mkosi.postinst
 cd /work
 mkosi --force build

@@ -6,9 +6,11 @@ with the checkout: as for all others, the packages are on this machine already.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from toiplab import host
@@ -27,11 +29,7 @@ class Copy:
     lab: Path
     release: str
     log: Path
-
-    @property
-    def cache(self) -> Path:
-        """Its own caches, but for the downloaded packages."""
-        return Project(self.top).cache
+    classes: Iterator[int] = field(default_factory=itertools.count)
 
     def build(self, *options: str) -> Measured:
         """Build the OVA by the command that a person types; its size is the OVA's.
@@ -50,8 +48,29 @@ class Copy:
                 cwd=self.top,
                 env={"NO_COLOR": "1"},
             )
-        (ova,) = self._built()
-        return Measured(watch.seconds, ova.stat().st_size)
+        return Measured(watch.seconds, self._ovas()[0].stat().st_size)
+
+    def built(self) -> Copy:
+        """The copy with an OVA in it; built now where none has been.
+
+        Raises:
+            ToipLabError: the build failed.
+        """
+        if not self._ovas():
+            self.build()
+        return self
+
+    def changed(self) -> Copy:
+        """The copy after a build and a change as between two classes: of the lab's title.
+
+        Raises:
+            ToipLabError: the build before it failed.
+        """
+        text = self.built().lab.read_text(encoding="utf-8")
+        kept = [line for line in text.splitlines() if not line.startswith("title:")]
+        title = f"title: Classe {next(self.classes)}"
+        self.lab.write_text("\n".join([*kept, title, ""]), encoding="utf-8")
+        return self
 
     def ova(self) -> Path:
         """The OVA; built now where none has been.
@@ -59,18 +78,10 @@ class Copy:
         Raises:
             ToipLabError: the build failed.
         """
-        if not self._built():
-            self.build()
-        return self._built()[0]
+        return self.built()._ovas()[0]
 
-    def _built(self) -> list[Path]:
+    def _ovas(self) -> list[Path]:
         return list(Project(self.top).dist.glob("*.ova"))
-
-    def change(self, number: int) -> None:
-        """Change the lab as a teacher does between two classes: its title."""
-        text = self.lab.read_text(encoding="utf-8")
-        kept = [line for line in text.splitlines() if not line.startswith("title:")]
-        self.lab.write_text("\n".join([*kept, f"title: Classe {number}", ""]), encoding="utf-8")
 
 
 def copy_checkout(ground: Ground, top: Path) -> Copy:

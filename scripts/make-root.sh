@@ -10,8 +10,9 @@
 # IMAGE_FD  the ext4 image, opened for writing and of its full size
 # FACTS_FD  a tar to write, of what the caller needs from inside: boot.img, core.img, packages
 #
-# Environment: EPOCH (seconds), FS_UUID, both decided by what goes in.
+# Environment: SOURCE_DATE_EPOCH (seconds), FS_UUID, both decided by what goes in.
 set -euo pipefail
+umask 022
 
 folder=$1 stage_fd=$2 image_fd=$3 facts_fd=$4
 root=$folder/root
@@ -55,9 +56,9 @@ for device in "${devices[@]}"; do
     rm "$root/dev/$device"
 done
 umount "$root/proc"
-find "$root" -xdev -newermt "@$EPOCH" -exec touch --no-dereference --date="@$EPOCH" {} +
+find "$root" -xdev -newermt "@$SOURCE_DATE_EPOCH" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
-MKE2FS_CONFIG=$folder/mke2fs.conf E2FSPROGS_FAKE_TIME=$EPOCH \
+MKE2FS_CONFIG=$folder/mke2fs.conf E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH \
     mke2fs -q -F -t ext4 -U "$FS_UUID" -L toip-lab -d "$root" \
     -E "hash_seed=$FS_UUID,root_owner=0:0,lazy_itable_init=1" "/dev/fd/$image_fd"
 

@@ -31,7 +31,7 @@ if [ "$1" != bash ]; then exec "$@"; fi
 folder=$3 stage=$4 image=$5 facts=$6
 ls "$folder" >"$RECORD/folder"
 stat -c %a "$folder" >>"$RECORD/folder"
-echo "$EPOCH $FS_UUID" >"$RECORD/environment"
+echo "$SOURCE_DATE_EPOCH $FS_UUID" >"$RECORD/environment"
 cat >"$RECORD/base"
 tar -t <&"$stage" | sort >"$RECORD/stage"
 mkdir "$folder/root"

@@ -95,7 +95,7 @@ def version(tool: Tool) -> str | None:
     if which(tool.program) is None:
         return None
     if not tool.program.startswith("/"):
-        question = {"mke2fs": "-V", "sipsak": "-V", "sipp": "-v", "baresip": "-h"}
+        question = {"mke2fs": "-V", "debugfs": "-V", "sipsak": "-V", "sipp": "-v", "baresip": "-h"}
         _, said = _ask(tool.program, question.get(tool.program, "--version"))
         if number := re.search(r"\d+(\.\w+)+", said):
             return number[0]

@@ -71,6 +71,25 @@ def temporary_folder() -> Path:
     return path if entered and path.stat().st_mode & stat.S_IWOTH else TEMPORARY
 
 
+def same_everywhere(epoch: int) -> dict[str, str]:
+    """The part of the environment that packages' scripts may look at, as every build has it.
+
+    ``epoch`` is in seconds since 1970: the time that programs write where they must write one,
+    https://reproducible-builds.org/specs/source-date-epoch/.
+    """
+    return {
+        "SOURCE_DATE_EPOCH": str(epoch),
+        "TZ": "UTC",
+        "LC_ALL": "C.UTF-8",
+        "LANG": "C.UTF-8",
+        "LANGUAGE": "",
+        "HOME": "/root",
+        "USER": "root",
+        "LOGNAME": "root",
+        "SHELL": "/bin/sh",
+    }
+
+
 def require(*programs: str) -> None:
     """Check that programs are there before anything long starts.
 
@@ -104,6 +123,7 @@ def run(
     pass_fds: Collection[int] = (),
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    umask: int = -1,
     check: bool = True,
     hint: str = "",
 ) -> Finished:
@@ -138,6 +158,7 @@ def run(
             stderr=log_file or subprocess.PIPE,
             env={**os.environ, **env} if env is not None else None,
             cwd=cwd,
+            umask=umask,
             start_new_session=True,
         )
         try:

@@ -74,11 +74,9 @@ def make_root(
             _command(package_set, work, beside, answered=bool(answers)),
             log=log,
             cwd=Path("/"),  # mmdebstrap's namespace must be able to enter it
-            env={
-                "SOURCE_DATE_EPOCH": str(package_set.epoch),
-                "TMPDIR": str(host.temporary_folder()),
-                "DEBIAN_FRONTEND": "noninteractive",
-            },
+            env=host.same_everywhere(package_set.epoch)
+            | {"TMPDIR": str(host.temporary_folder()), "DEBIAN_FRONTEND": "noninteractive"},
+            umask=0o022,
             check=False,
         )
         if ended.status != 0:

@@ -18,12 +18,12 @@ from toiplab.builders.pack import Built, pack
 from toiplab.builders.packages import PackageSet
 from toiplab.builders.plan import fresh_log, plan, scratch
 from toiplab.host import require
-from toiplab.image import disk
+from toiplab.image import disk, inodes
 from toiplab.progress import Progress
 from toiplab.releases import RELEASES, Release
 
 NAME = "direct"
-PROGRAMS = ("apt-get", "mmdebstrap", "mount", "mke2fs", "tar", "openssl")
+PROGRAMS = ("apt-get", "mmdebstrap", "mount", "mke2fs", "debugfs", "tar", "openssl")
 NAMESPACE = uuid.UUID("5b1d0c4a-6f0e-4a52-9c55-7f0b9d1f10e5")  # of toip-lab's own uuids
 
 
@@ -81,6 +81,7 @@ def build(request: Request, progress: Progress, *, releases: Sequence[Release] =
                 epoch=package_set.epoch,
                 log=log,
             )
+            inodes.settle_times(folder / "root.ext4", package_set.epoch)
             base.unlink()
         raw = folder / "disk.raw"
         with progress.step("Make the disk, with GRUB in its MBR"):

@@ -86,7 +86,7 @@ def make_filesystem(
             log=log,
             stdin=base,
             pass_fds=descriptors,
-            env={"EPOCH": str(epoch), "FS_UUID": str(uuid)},
+            env=host.same_everywhere(epoch) | {"FS_UUID": str(uuid)},
         )
         os.fchmod(out.fileno(), 0o600)
         facts.seek(0)

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.image.filesystem import EPOCH, make_ext4
 from toiplab import host
 from toiplab.errors import ToipLabError
 from toiplab.image.inodes import settle_times
 
-EPOCH = 1_662_805_020
-UUID = "12345678-1234-5678-1234-567812345678"
 # More folders than one block group has inodes, so that some lie in the next.
 FOLDERS = 60
 
@@ -28,14 +27,7 @@ def image_of(folder: Path, image: Path, *, read: int = EPOCH + 7) -> Path:
     os.mkfifo(folder / "pipe")
     for path in (*folder.rglob("*"), folder):
         os.utime(path, (read, EPOCH - 5), follow_symlinks=False)
-    with image.open("wb") as out:
-        out.truncate(8 << 20)
-    options = f"-q -F -t ext4 -b 1024 -N 256 -g 1024 -O ^resize_inode -U {UUID}".split()
-    host.run(
-        ["mke2fs", *options, "-E", f"hash_seed={UUID}", "-d", folder, image],
-        env={"E2FSPROGS_FAKE_TIME": str(EPOCH), "MKE2FS_CONFIG": "scripts/mke2fs.conf"},
-    )
-    return image
+    return make_ext4(folder, image, options=("-b", "1024", "-N", "256", "-g", "1024"))
 
 
 def test_images_made_at_different_times_are_the_same(tmp_path: Path) -> None:

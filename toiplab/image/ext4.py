@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -134,9 +135,20 @@ class Image:
                 for entry, said in zip(entries, answers, strict=True)
             }
 
+    def is_public(self, path: str) -> bool:
+        """Whether everybody on the appliance may read a file."""
+        mode = FACTS["mode"].search(self.ask([f'stat "{path}"'])[0])
+        return mode is not None and bool(int(mode[1], 8) & stat.S_IROTH)
+
     def extract(self, path: str, target: Path) -> None:
-        """Copy one file out of the image; ``target`` is not made where it is no file."""
+        """Copy a file out of the image.
+
+        Raises:
+            ToipLabError: there is no such file.
+        """
         self.ask([f'dump "{path}" "{target}"', "ls /"])
+        if not target.exists():
+            raise ToipLabError(f"{self.path}: it holds no file {path}")
 
     def _digest(self, disk: BinaryIO, said: str) -> str:
         _, _, listed = said.partition("EXTENTS:\n")

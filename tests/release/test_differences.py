@@ -6,66 +6,26 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from tests.image.filesystem import EPOCH, make_ext4
+from tests.release.appliance import Appliance
 from toiplab import host
 from toiplab.compare import Difference
 from toiplab.errors import ToipLabError
-from toiplab.hardware import Hardware
-from toiplab.image import ova, ovf, vmdk
 from toiplab.image.disk import MIB
 from toiplab.image.ext4 import Image
-from toiplab.image.inodes import settle_times
 from toiplab.progress import Progress
 from toiplab.release import differences
 
 QUIET = Progress(Console(quiet=True))
 
 
-@dataclass
-class Appliance:
-    """What goes into a small OVA: a test changes one thing of it."""
-
-    tree: Path
-    memory: int = 512
-    boot: bytes = b"GRUB"
-    epoch: int = EPOCH
-
-    def pack(self, folder: Path) -> Path:
-        folder.mkdir()
-        for path in (*self.tree.rglob("*"), self.tree):
-            if path.lstat().st_mtime > EPOCH:
-                os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
-        root_fs = make_ext4(self.tree, folder / "root.ext4")
-        settle_times(root_fs, self.epoch)
-        raw = folder / "disk.raw"
-        raw.write_bytes(self.boot.ljust(MIB, b"\0") + root_fs.read_bytes())
-        disk = folder / "toip-disk1.vmdk"
-        info = vmdk.write(raw, disk)
-        facts = ovf.DiskFacts(disk.name, disk.stat().st_size, info.capacity, info.uuid)
-        hardware = Hardware(name="toip", memory=self.memory, cpus=1, adapters=())
-        ova.write(folder / "toip.ova", descriptor=ovf.write(hardware, facts), disk=disk)
-        return folder / "toip.ova"
-
-
-def appliance(tree: Path) -> Appliance:
-    (tree / "etc").mkdir(parents=True)
-    (tree / "etc/hostname").write_text("toip\n")
-    (tree / "etc/shadow").write_text("root:*:1:::::\n")
-    (tree / "etc/shadow").chmod(0o640)
-    (tree / "etc/with a space").write_text("x" * 9000)
-    (tree / "etc/link").symlink_to("hostname")
-    (tree / "etc/sparse").write_bytes(b"a" + bytes(20000) + b"b")
-    return Appliance(tree)
-
-
 def found(tmp_path: Path, change: Callable[[Appliance], object]) -> tuple[Difference, ...]:
-    first, second = appliance(tmp_path / "tree 1"), appliance(tmp_path / "tree 2")
+    first, second = Appliance.of(tmp_path / "tree 1"), Appliance.of(tmp_path / "tree 2")
     change(second)
     (tmp_path / "work").mkdir()
     return differences.between(
@@ -144,7 +104,7 @@ def test_the_same_is_no_difference(tmp_path: Path) -> None:
 
 
 def test_the_same_files_in_other_places_are_told(tmp_path: Path) -> None:
-    pair = [appliance(tmp_path / f"tree {n}").pack(tmp_path / str(n)) for n in (1, 2)]
+    pair = [Appliance.of(tmp_path / f"tree {n}").pack(tmp_path / str(n)) for n in (1, 2)]
     image = tmp_path / "2/root.ext4"
     Image(image).ask(["set_super_value mkfs_time 1", "ls /"], write=True)
     for number in (1, 2):
@@ -178,13 +138,13 @@ def _without_diffoscope(which: Callable[[str], Path | None]) -> Callable[[str], 
 
 
 def test_a_file_that_is_not_there_cannot_be_extracted(tmp_path: Path) -> None:
-    tree = appliance(tmp_path / "tree").tree
+    tree = Appliance.of(tmp_path / "tree").tree
     image = Image(make_ext4(tree, tmp_path / "root.ext4"))
     with pytest.raises(ToipLabError, match="holds no file /etc/none"):
         image.extract("/etc/none", tmp_path / "none")
 
 
 def test_images_as_made_are_whole(tmp_path: Path) -> None:
-    appliance(tmp_path / "tree").pack(tmp_path / "1")
+    Appliance.of(tmp_path / "tree").pack(tmp_path / "1")
     e2fsck = host.which("e2fsck") or "e2fsck"
     subprocess.run([e2fsck, "-fn", tmp_path / "1/root.ext4"], check=True)

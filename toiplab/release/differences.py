@@ -140,7 +140,5 @@ def _how(first: Path, second: Path) -> str:
     texts = [path.read_bytes() for path in (first, second)]
     if any(b"\0" in text for text in texts):
         return "binary; diffoscope, once installed, tells more"
-    lines = [text.decode(errors="replace").splitlines() for text in texts]
-    return "\n".join(difflib.unified_diff(*lines, "first", "second", n=0, lineterm=""))[
-        :REPORT_SIZE
-    ]
+    one, other = (text.decode(errors="replace").splitlines() for text in texts)
+    return "\n".join(difflib.unified_diff(one, other, "first", "second", n=0, lineterm=""))

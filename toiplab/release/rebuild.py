@@ -1,0 +1,196 @@
+"""An OVA built once more: from a copy of the checkout, under circumstances that may differ.
+
+The other user and the other host name exist in namespaces of their own (unshare(1)):
+nothing of this machine is changed.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from toiplab import files, host
+from toiplab.builders.contract import Project, Request
+
+USER = "toip-lab-other"
+UID = 1_700_000_000  # far from any that a machine gives out
+SUBIDS = f"{USER}:{UID + 1}:65536\n"
+ACCOUNTS = {
+    "passwd": f"{USER}:x:{UID}:{UID}::/nonexistent:/bin/sh\n",
+    "group": f"{USER}:x:{UID}:\n",
+    "subuid": SUBIDS,
+    "subgid": SUBIDS,
+}
+ETC = Path("/etc")
+SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a build must not depend on.
+
+    ``processor``: the only one it may use; None for all. ``days_ahead``: of the clock that
+    faketime(1) shows. ``host_name`` and ``other_user`` need root.
+    """
+
+    umask: int
+    time_zone: str
+    language: str
+    processor: int | None = None
+    days_ahead: int = 0
+    host_name: str = ""
+    other_user: bool = False
+
+
+def copy_checkout(request: Request, top: Path, *, debs: Path) -> Request:
+    """Copy what a build of ``request`` needs to ``top``.
+
+    Copied are the files that git tracks or would track, as they lie in the folder, with the
+    lab file and its secrets; the downloaded packages in ``debs`` are shared.
+
+    Raises:
+        ToipLabError: the project is no git checkout.
+    """
+    source = request.project.top.resolve()
+    listed = host.run(
+        ["git", "-C", source, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        hint="it is copied as git lists it: use a checkout of git, owned by who builds",
+    ).output
+    lab = request.lab_file.resolve()
+    place = lab.relative_to(source) if lab.is_relative_to(source) else Path("labs", lab.name)
+    wanted = {Path(name): source / name for name in filter(None, listed.split("\0"))}
+    wanted |= {place: lab, place.with_name(request.secrets_path().name): request.secrets_path()}
+    for name, path in wanted.items():
+        if path.is_file():
+            (top / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, top / name)
+    project = Project(top)
+    if debs.is_dir():
+        shutil.copytree(
+            debs, project.cache / "debs", copy_function=_link, ignore=lambda *_: {"partial"}
+        )
+    return Request(
+        lab=request.lab,
+        lab_file=top / place,
+        secrets=request.secrets,
+        release=request.release,
+        mirror=request.mirror,
+        project=project,
+    )
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copyfile(source, target)
+
+
+def rebuild(request: Request, circumstances: Circumstances, *, work: Path, log: Path) -> Path:
+    """Build a copy's OVA in a process of its own and return its path.
+
+    Args:
+        request: what ``copy_checkout`` returned.
+        circumstances: those of the build.
+        work: a folder for what is needed on the way; others may enter it.
+        log: where the build's output goes.
+
+    Raises:
+        ToipLabError: the build failed; the log says why.
+    """
+    top = request.project.top
+    home = work / "home"
+    home.mkdir()
+    if circumstances.other_user:
+        for path in (home, top, *_all_but_packages(request.project)):
+            os.lchown(path, UID, UID)
+    host.run(
+        [*_wrapped(circumstances, work), *_build(request)],
+        log=log,
+        cwd=top,
+        umask=circumstances.umask,
+        env={
+            "TZ": circumstances.time_zone,
+            "LANG": circumstances.language,
+            "LC_ALL": "",
+            "HOME": str(home),
+            "PATH": SEARCH_PATH if circumstances.other_user else os.environ["PATH"],
+            "PYTHONPATH": str(top),
+        },
+    )
+    (ova,) = request.project.dist.glob("*.ova")
+    return ova
+
+
+def _all_but_packages(project: Project) -> Iterator[Path]:
+    """A copy's files and folders; the packages may be the very files of the first cache."""
+    debs = project.cache / "debs"
+    return (path for path in project.top.rglob("*") if path.parent != debs)
+
+
+def _build(request: Request) -> list[str]:
+    lab_file = str(request.lab_file.relative_to(request.project.top))
+    mirror = ["--mirror", request.mirror] if request.mirror else []
+    return [
+        *(sys.executable, "-m", "invoke", "build-ova", "--builder", "direct"),
+        *("--lab", lab_file, "--release", request.release, *mirror),
+    ]
+
+
+def _wrapped(circumstances: Circumstances, work: Path) -> list[str]:
+    """The programs in front of a command that make its circumstances."""
+    words: list[str] = []
+    if circumstances.host_name or circumstances.other_user:
+        script = work / "namespaces.sh"
+        files.write(script, _namespaces(circumstances, work).encode())
+        words += ["unshare", "--mount", "--uts", "bash", str(script)]
+    if circumstances.processor is not None:
+        words += ["taskset", "--cpu-list", str(circumstances.processor)]
+    if circumstances.days_ahead:
+        words += ["faketime", "-f", f"+{circumstances.days_ahead}d"]
+    return words
+
+
+def _namespaces(circumstances: Circumstances, work: Path) -> str:
+    """A script that runs a command on a machine of another name, as another user."""
+    commands = [["hostname", circumstances.host_name]] if circumstances.host_name else []
+    user = ""
+    if circumstances.other_user:
+        commands += _accounts(work)
+        commands += _opened([Path(sys.base_prefix), Path(sys.prefix)], work)
+        user = f"setpriv --reuid {UID} --regid {UID} --clear-groups -- "
+    run = f'umask {circumstances.umask:03o}; exec {user}"$@"'
+    return "\n".join(["set -eu; umask 022", *map(shlex.join, commands), run, ""])
+
+
+def _accounts(work: Path) -> Iterator[list[str]]:
+    for name, line in ACCOUNTS.items():
+        files.write(work / name, (ETC / name).read_bytes() + line.encode())
+        yield ["mount", "--bind", str(work / name), str(ETC / name)]
+
+
+def _opened(needed: list[Path], work: Path) -> Iterator[list[str]]:
+    """Let others reach folders that lie in closed ones, such as a Python in /root."""
+    closed = {path: folder for path in needed if (folder := closed_folder(path))}
+    for number, path in enumerate(closed):
+        (work / str(number)).mkdir()
+        yield ["mount", "--bind", str(path), str(work / str(number))]
+    for folder in set(closed.values()):
+        yield ["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(folder)]
+    for number, path in enumerate(closed):
+        yield ["mkdir", "-p", str(path)]
+        yield ["mount", "--bind", str(work / str(number)), str(path)]
+
+
+def closed_folder(path: Path) -> Path | None:
+    """The first folder on the way to ``path`` that not everybody may pass through."""
+    for folder in reversed(path.parents):
+        if not folder.stat().st_mode & stat.S_IXOTH:
+            return folder
+    return None

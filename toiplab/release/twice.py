@@ -1,0 +1,144 @@
+"""``invoke release --check``: the OVA is built twice, under other circumstances, and compared."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from toiplab import compare, host
+from toiplab.builders.contract import Request
+from toiplab.compare import Difference
+from toiplab.progress import Progress
+from toiplab.release import differences
+from toiplab.release.rebuild import (
+    ACCOUNTS,
+    ETC,
+    Circumstances,
+    closed_folder,
+    copy_checkout,
+    rebuild,
+)
+
+FIRST = Circumstances(umask=0o022, time_zone="UTC", language="C.UTF-8")
+TIME_ZONE = "Pacific/Kiritimati"  # fourteen hours from UTC: most of the day it is tomorrow
+DAYS_AHEAD = 3  # the shortest-lived indexes of Debian are valid for a week
+LOGS = "twice"
+
+
+@dataclass(frozen=True)
+class Variation:
+    """One thing that the two builds do not share, or why they do."""
+
+    what: str
+    detail: str
+    varied: bool = True
+
+
+def check(request: Request, *, progress: Progress) -> tuple[Difference, ...]:
+    """Build a lab's OVA twice from the checkout as it lies there, and tell how they differ.
+
+    Both builds begin with nothing but the downloaded packages. Their logs are in
+    ``build/twice/``, and both OVAs where they differ.
+
+    Raises:
+        ToipLabError: a build failed.
+    """
+    kept = request.project.build / LOGS
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir(parents=True)
+    place = host.temporary_folder()
+    with tempfile.TemporaryDirectory(prefix="toip-lab-twice-", dir=place) as folder:
+        work = Path(folder)
+        work.chmod(0o755)
+        other, variations = elsewhere(work)
+        for each in variations:
+            if each.varied:
+                progress.note(f"varied: {each.what}: {each.detail}")
+            else:
+                progress.warn(f"not varied: {each.what}: {each.detail}")
+        debs, ovas = request.project.cache / "debs", []
+        for name, path, circumstances in (
+            ("first", "first", FIRST),
+            ("second", "a folder/of another name", other),
+        ):
+            with progress.step(f"The {name} build"):
+                (work / path).mkdir(parents=True)
+                copy = copy_checkout(request, work / path / "checkout", debs=debs)
+                debs = copy.project.cache / "debs"
+                log = kept / f"{name}.log"
+                ovas.append(rebuild(copy, circumstances, work=work / path, log=log))
+        with progress.step("Compare the two"):
+            first, second = ovas
+            disks = work / "disks"
+            disks.mkdir()
+            found = differences.between(first, second, work=disks, progress=progress)
+            for ova in ovas:
+                progress.note(f"SHA-256 {_sha256(ova)}  {ova.relative_to(work)}")
+        if found:
+            _show(found, ovas, disks, kept)
+    return found
+
+
+def _show(found: tuple[Difference, ...], ovas: list[Path], disks: Path, kept: Path) -> None:
+    console = Console(highlight=False)
+    first, second = kept / "first.ova", kept / "second.ova"
+    for ova, place in zip(ovas, (first, second), strict=True):
+        shutil.copyfile(ova, place)
+    compare.show(found, first, second, console)
+    for path, text in differences.details(found, disks):
+        console.print(Text(f"\n{path}\n{text}"))
+
+
+def elsewhere(work: Path) -> tuple[Circumstances, tuple[Variation, ...]]:
+    """The circumstances of the second build: as many others as this machine can give."""
+    processors = os.sched_getaffinity(0)
+    no_root = "" if os.geteuid() == 0 else "only root can be another"
+    no_user = no_root or _no_other_user(work)
+    no_clock = "" if host.which("faketime") else "faketime is not installed"
+    one_processor = "" if len(processors) > 1 else "there is only one"
+    other = Circumstances(
+        umask=0o077,
+        time_zone=TIME_ZONE,
+        language="fr_FR.UTF-8",
+        processor=max(processors),
+        days_ahead=0 if no_clock else DAYS_AHEAD,
+        host_name="" if no_root else "elsewhere",
+        other_user=not no_user,
+    )
+    return other, (
+        Variation("folder", "two copies of the checkout, one with a space in its path"),
+        Variation("umask", f"{FIRST.umask:03o} and {other.umask:03o}"),
+        Variation("time zone", f"{FIRST.time_zone} and {other.time_zone}"),
+        Variation("language", f"{FIRST.language} and {other.language}"),
+        _variation("processors", f"{len(processors)} and 1", one_processor),
+        _variation("clock", f"as it is and {DAYS_AHEAD} days on", no_clock),
+        _variation("host name", "as it is and elsewhere", no_root),
+        _variation("user", "root and an ordinary one", no_user),
+    )
+
+
+def _variation(what: str, detail: str, obstacle: str) -> Variation:
+    return Variation(what, obstacle or detail, varied=not obstacle)
+
+
+def _no_other_user(work: Path) -> str:
+    """Why root cannot build as an ordinary user here; empty if it can."""
+    if missing := [name for name in ACCOUNTS if not (ETC / name).exists()]:
+        return f"there is no {ETC / missing[0]}"
+    if host.which("newuidmap") is None:
+        return "newuidmap is not installed (package uidmap)"
+    if folder := closed_folder(work / "file"):
+        return f"{folder} is closed to others: set TMPDIR to a folder that all may write to"
+    return ""
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

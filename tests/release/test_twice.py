@@ -13,6 +13,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from toiplab import host
 from toiplab.builders.contract import Project, Request
 from toiplab.errors import ToipLabError
 from toiplab.host import PROJECT, TEMPORARY
+from toiplab.image.vmdk import Compression
 from toiplab.progress import Progress
 from toiplab.release import rebuild, twice
 
@@ -32,9 +34,10 @@ from pathlib import Path
 from invoke.tasks import task
 
 @task
-def build_ova(_, lab="", builder="", release="", mirror=""):
+def build_ova(_, lab="", builder="", release="", mirror="", compress=""):
     here = {
         "lab": Path(lab).read_text()[:4], "builder": builder, "release": release,
+        "mirror": mirror, "compress": compress,
         "folder": os.getcwd(), "user": os.geteuid(), "host": socket.gethostname(),
         "umask": os.umask(0o022), "zone": time.strftime("%z"), "language": os.environ["LANG"],
         "processors": len(os.sched_getaffinity(0)), "now": time.time(),
@@ -73,12 +76,13 @@ def work() -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_a_copy_is_what_git_knows_the_lab_and_the_packages(request_: Request, work: Path) -> None:
-    copy = rebuild.copy_checkout(request_, work / "c", debs=request_.project.cache / "debs")
+def test_a_copy_is_what_git_knows_and_the_lab(request_: Request, work: Path) -> None:
+    copy = rebuild.copy_checkout(request_, work / "c")
 
     copied = {str(path.relative_to(work / "c")) for path in (work / "c").rglob("*")}
     assert "ignored" not in copied
-    assert {"tasks.py", "labs/isi.yml", "labs/isi.secrets.yml", "build/cache/debs/a.deb"} <= copied
+    assert {"tasks.py", "labs/isi.yml", "labs/isi.secrets.yml"} <= copied
+    assert not [name for name in copied if name.startswith("build")]
     assert copy.digest() == request_.digest()
     assert copy.secrets_path().stat().st_mode & 0o777 == 0o600
 
@@ -87,7 +91,7 @@ def test_a_lab_from_outside_is_copied_too(request_: Request, tmp_path: Path, wor
     shutil.copy(PROJECT / "labs/isi.yml", tmp_path / "mine.yml")
     outside = Request.read(tmp_path / "mine.yml", project=request_.project)
 
-    copy = rebuild.copy_checkout(outside, work / "c", debs=work / "none")
+    copy = rebuild.copy_checkout(outside, work / "c")
 
     assert copy.lab_file == work / "c/labs/mine.yml"
     assert copy.digest() == outside.digest()
@@ -96,17 +100,24 @@ def test_a_lab_from_outside_is_copied_too(request_: Request, tmp_path: Path, wor
 def test_without_git_there_is_no_copy(request_: Request, work: Path) -> None:
     shutil.rmtree(request_.project.top / ".git")
     with pytest.raises(ToipLabError, match="git failed"):
-        rebuild.copy_checkout(request_, work / "c", debs=work / "none")
+        rebuild.copy_checkout(request_, work / "c")
 
 
 def test_the_circumstances_of_a_build(request_: Request, work: Path) -> None:
-    copy = rebuild.copy_checkout(request_, work / "c", debs=request_.project.cache / "debs")
+    wanted = replace(
+        request_,
+        release="bullseye",
+        mirror="http://127.0.0.1/debian",
+        compression=Compression.BEST,
+    )
+    copy = rebuild.copy_checkout(wanted, work / "c")
     other, variations = twice.elsewhere(work)
     rebuild.rebuild(copy, other, work=work, log=work / "log")
     seen = json.loads((work / "c/circumstances.json").read_text())
 
     assert seen["lab"] == (PROJECT / "labs/isi.yml").read_text()[:4]
-    assert (seen["builder"], seen["release"]) == ("direct", request_.release)
+    asked = [seen[word] for word in ("builder", "release", "mirror", "compress")]
+    assert asked == ["direct", "bullseye", "http://127.0.0.1/debian", "best"]
     assert (seen["folder"], seen["umask"]) == (str(work / "c"), 0o077)
     assert (seen["zone"], seen["language"]) == ("+1400", "fr_FR.UTF-8")
     varied = {each.what: each.varied for each in variations}
@@ -122,9 +133,12 @@ def test_the_circumstances_of_a_build(request_: Request, work: Path) -> None:
 def test_another_user_leaves_this_machine_as_it_was(request_: Request, work: Path) -> None:
     deb = request_.project.cache / "debs/a.deb"
     before = [Path("/etc/passwd").read_bytes(), socket.gethostname(), deb.stat().st_uid]
-    copy = rebuild.copy_checkout(request_, work / "c", debs=deb.parent)
+    copy = rebuild.copy_checkout(request_, work / "c")
+    rebuild.share_packages(request_.project, copy.project)
     rebuild.rebuild(copy, twice.elsewhere(work)[0], work=work, log=work / "log")
 
+    assert (work / "c/build/cache/debs/a.deb").read_text() == "a package"
+    assert not (work / "c/build/cache/debs/partial").exists()
     assert [Path("/etc/passwd").read_bytes(), socket.gethostname(), deb.stat().st_uid] == before
     assert (work / "c/dist/toip.ova").stat().st_uid == rebuild.UID
 

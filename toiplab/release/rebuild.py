@@ -12,7 +12,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toiplab import files, host
@@ -48,11 +48,11 @@ class Circumstances:
     other_user: bool = False
 
 
-def copy_checkout(request: Request, top: Path, *, debs: Path) -> Request:
+def copy_checkout(request: Request, top: Path) -> Request:
     """Copy what a build of ``request`` needs to ``top``.
 
     Copied are the files that git tracks or would track, as they lie in the folder, with the
-    lab file and its secrets; the downloaded packages in ``debs`` are shared.
+    lab file and its secrets.
 
     Raises:
         ToipLabError: the project is no git checkout.
@@ -70,19 +70,19 @@ def copy_checkout(request: Request, top: Path, *, debs: Path) -> Request:
         if path.is_file():
             (top / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, top / name)
-    project = Project(top)
+    return replace(request, lab_file=top / place, project=Project(top))
+
+
+def share_packages(source: Project, copy: Project) -> None:
+    """Give a copy the packages that were downloaded for another; nothing else of its cache."""
+    debs = source.cache / "debs"
     if debs.is_dir():
         shutil.copytree(
-            debs, project.cache / "debs", copy_function=_link, ignore=lambda *_: {"partial"}
+            debs,
+            copy.cache / "debs",
+            copy_function=_link,
+            ignore=shutil.ignore_patterns("partial"),
         )
-    return Request(
-        lab=request.lab,
-        lab_file=top / place,
-        secrets=request.secrets,
-        release=request.release,
-        mirror=request.mirror,
-        project=project,
-    )
 
 
 def _link(source: str, target: str) -> None:
@@ -140,6 +140,7 @@ def _build(request: Request) -> list[str]:
     return [
         *(sys.executable, "-m", "invoke", "build-ova", "--builder", "direct"),
         *("--lab", lab_file, "--release", request.release, *mirror),
+        *("--compress", request.compression),
     ]
 
 

@@ -24,6 +24,7 @@ from toiplab.release.rebuild import (
     closed_folder,
     copy_checkout,
     rebuild,
+    share_packages,
 )
 
 FIRST = Circumstances(umask=0o022, time_zone="UTC", language="C.UTF-8")
@@ -53,8 +54,9 @@ def check(request: Request, *, progress: Progress) -> tuple[Difference, ...]:
     kept = request.project.build / LOGS
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True)
-    place = host.temporary_folder()
-    with tempfile.TemporaryDirectory(prefix="toip-lab-twice-", dir=place) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="toip-lab-twice-", dir=host.temporary_folder()
+    ) as folder:
         work = Path(folder)
         work.chmod(0o755)
         other, variations = elsewhere(work)
@@ -63,17 +65,19 @@ def check(request: Request, *, progress: Progress) -> tuple[Difference, ...]:
                 progress.note(f"varied: {each.what}: {each.detail}")
             else:
                 progress.warn(f"not varied: {each.what}: {each.detail}")
-        debs, ovas = request.project.cache / "debs", []
-        for name, path, circumstances in (
-            ("first", "first", FIRST),
-            ("second", "a folder/of another name", other),
-        ):
+        builds = (
+            ("first", FIRST, work / "first"),
+            ("second", other, work / "a folder/of another name"),
+        )
+        # Both at once: who works on in the checkout meanwhile changes neither.
+        copies = [copy_checkout(request, place / "checkout") for _, _, place in builds]
+        ovas, packages = [], request.project
+        for (name, circumstances, place), copy in zip(builds, copies, strict=True):
             with progress.step(f"The {name} build"):
-                (work / path).mkdir(parents=True)
-                copy = copy_checkout(request, work / path / "checkout", debs=debs)
-                debs = copy.project.cache / "debs"
+                share_packages(packages, copy.project)
                 log = kept / f"{name}.log"
-                ovas.append(rebuild(copy, circumstances, work=work / path, log=log))
+                ovas.append(rebuild(copy, circumstances, work=place, log=log))
+                packages = copy.project
         with progress.step("Compare the two"):
             first, second = ovas
             disks = work / "disks"

@@ -35,6 +35,7 @@ def make(path: Path, lab_file: Path) -> Ova:
             "debian": "11.11",
             "disk_uuid": str(info.uuid),
             "ova": path.name,
+            "ova_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "ova_bytes": path.stat().st_size,
         }
     )

@@ -238,6 +238,44 @@ def test_a_damaged_ova_is_refused(made: Ova, command: Command, damage: str) -> N
     assert said.removeprefix(f"error: {made.path}: ").partition("\n")[0] == what
 
 
+MANIFESTS: dict[str, tuple[Callable[[str], str], str]] = {
+    "empty": (lambda _: "", "the file: Invalid JSON: EOF while parsing a value at line 1 column 0"),
+    "cut": (
+        lambda text: text[:20],
+        "the file: Invalid JSON: EOF while parsing a string at line 2 column 18",
+    ),
+    "a key that is missing": (
+        lambda text: text.replace('"epoch"', '"epoc"'),
+        "epoch: Field required",
+    ),
+    "the name of another OVA": (
+        lambda text: text.replace('"toip.ova"', '"tiop.ova"'),
+        "speaks of another file (tiop.ova, {size} bytes)",
+    ),
+    "the size of another OVA": (
+        lambda text: text.replace('"ova_bytes": ', '"ova_bytes": 1'),
+        "speaks of another file (toip.ova, 1{size} bytes)",
+    ),
+    "the digest of another OVA": (
+        lambda text: re.sub(r'("ova_sha256": )"\w+"', rf'\1"{"ab" * 32}"', text),
+        f"speaks of another file (SHA-256 {'ab' * 32})",
+    ),
+}
+
+
+@pytest.mark.parametrize("command", [smoke, compare])
+@pytest.mark.parametrize("damage", MANIFESTS)
+def test_a_damaged_build_manifest_is_refused(made: Ova, command: Command, damage: str) -> None:
+    change, what = MANIFESTS[damage]
+    path = manifest.path_for(made.path)
+    path.write_text(change(path.read_text()))
+
+    said = refusal(command, made.path)
+
+    what = what.format(size=made.path.stat().st_size)
+    assert said.partition("\n")[0] == f"error: {path}: {what}"
+
+
 def test_every_byte_counts(made: Ova) -> None:
     """A changed byte is refused wherever it is, headers and fillings included."""
     good = made.path.read_bytes()

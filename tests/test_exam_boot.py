@@ -61,4 +61,4 @@ def test_the_appliance(subject, check):
 
 
 def test_the_ova_is_whole(candidate):
-    candidate.ova.verify()
+    candidate.verify()

@@ -100,7 +100,7 @@ def take(
         ToipLabError: it cannot be read, does not come up, or does not answer.
     """
     candidate = read_candidate(ova, lab_file)
-    candidate.ova.verify()
+    candidate.verify()
     logs.mkdir(parents=True, exist_ok=True)
     mark = f"compare-{random.token_hex(4)}"
     script = "\n".join(f"echo {mark}; {question}" for question in QUESTIONS.values())

@@ -33,6 +33,18 @@ class Candidate:
     secrets: Secrets
     manifest: Manifest
 
+    def verify(self) -> None:
+        """Check the OVA to its last byte, and that the manifest beside it is this file's.
+
+        Raises:
+            ToipLabError: naming the file, the place and what is wrong there.
+        """
+        self.ova.verify()
+        with self.ova.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != self.manifest.ova_sha256:
+            raise _of_another_file(self.ova.path, f"SHA-256 {self.manifest.ova_sha256}")
+
     def machine(
         self, logs: Path, *, accelerator: Choice, progress: Progress, lan: Lan | None = None
     ) -> Machine:
@@ -88,11 +100,7 @@ def read_candidate(path: Path, lab_file: Path | None = None) -> Candidate:
     built = manifest.read(path)
     if built.ova != path.name or built.ova_bytes != path.stat().st_size:
         ova.verify()  # what is broken says more
-        raise ToipLabError(
-            f"{manifest.path_for(path)}: speaks of another file ({built.ova}, "
-            f"{built.ova_bytes} bytes)",
-            hint="build again: make ova",
-        )
+        raise _of_another_file(path, f"{built.ova}, {built.ova_bytes} bytes")
     lab_path = lab_file or PROJECT / built.lab.file
     lab = load(lab_path)
     if hashlib.sha256(lab_path.read_bytes()).hexdigest() != built.lab.sha256:
@@ -112,3 +120,10 @@ def read_candidate(path: Path, lab_file: Path | None = None) -> Candidate:
             hint="put it back from where the OVA was built, or build again: make ova",
         )
     return Candidate(ova, lab, secrets.for_lab(lab, lab_path), built)
+
+
+def _of_another_file(ova: Path, which: str) -> ToipLabError:
+    return ToipLabError(
+        f"{manifest.path_for(ova)}: speaks of another file ({which})",
+        hint="build again: make ova",
+    )

@@ -75,7 +75,7 @@ def smoke(
         if plan.with_phones and not options.nat_only:
             lan = stack.enter_context(LabNetwork.open())
         with progress.step(f"Verify {ova.name}"):
-            candidate.ova.verify()
+            candidate.verify()
         results.clear()
         machine = stack.enter_context(
             candidate.machine(

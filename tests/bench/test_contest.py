@@ -32,7 +32,7 @@ def test_rounds_alternate_and_slow_ones_run_once(tmp_path: Path) -> None:
             assert list(folder.iterdir()) == []
             (folder / "result").write_bytes(b"12345")
             ran.append(name)
-            return Measured(float(len(ran)), 5)
+            return Measured(float(len(ran)), size=5)
 
         return measure
 
@@ -65,8 +65,8 @@ def test_one_that_fails_stands_with_its_own_last_words(tmp_path: Path) -> None:
 
     def fine(folder: Path) -> Measured:
         with timed() as watch:
-            host.run(["true"])
-        return Measured(watch.seconds)
+            host.run(["sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"])
+        return watch.measured()
 
     contest = Contest("c", "T", (contestant("broken", broken), contestant("fine", fine)), rounds=2)
 
@@ -77,6 +77,8 @@ def test_one_that_fails_stands_with_its_own_last_words(tmp_path: Path) -> None:
     assert len(tries) == 1, "what cannot run is not tried again"
     assert len(second.measured) == 2
     assert second.median > 0
+    assert second.processor
+    assert second.processor > 0, "what its program worked"
     assert outcome.ratio(second) is None, "there is nothing to compare with"
 
 

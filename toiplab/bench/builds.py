@@ -62,7 +62,7 @@ def _write(write: Callable[[Path, Path], None], raw: Path, folder: Path) -> Meas
     target = folder / "disk.vmdk"
     with timed() as watch:
         write(raw, target)
-    return Measured(watch.seconds, target.stat().st_size)
+    return watch.measured(target.stat().st_size)
 
 
 def raw_disk(ova: Path, target: Path) -> Path:

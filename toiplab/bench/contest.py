@@ -5,19 +5,25 @@ Only ratios within a run mean something: machines differ, and so does one machin
 
 from __future__ import annotations
 
+import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One measurement: how long it took, and how large the result is, in bytes, if it has one."""
+    """One measurement.
+
+    ``seconds`` are the clock's; ``processor`` are those that processors worked, which hardly
+    depend on what else the machine does. ``size`` is the result's, in bytes, if it has one.
+    """
 
     seconds: float
+    processor: float | None = None
     size: int | None = None
 
 
@@ -77,6 +83,12 @@ class Standing:
         return statistics.median(self.seconds)
 
     @property
+    def processor(self) -> float | None:
+        """The median of the processors' seconds; None where they were not measured."""
+        known = [each.processor for each in self.measured if each.processor is not None]
+        return statistics.median(known) if known else None
+
+    @property
     def size(self) -> int | None:
         """The size of the last result, in bytes; None where the time is all there is."""
         return self.measured[-1].size if self.measured else None
@@ -95,20 +107,36 @@ class Outcome:
         first = self.standings[0]
         return standing.median / first.median if first.ran and standing.ran else None
 
+    def processor_ratio(self, standing: Standing) -> float | None:
+        """The same of the processors' seconds."""
+        first, own = self.standings[0].processor, standing.processor
+        return own / first if first and own is not None else None
+
 
 @dataclass
 class Watch:
-    """A time that is being taken, in seconds."""
+    """Times that are being taken, in seconds, as in ``Measured``."""
 
-    seconds: float = field(default=0.0)
+    seconds: float = 0.0
+    processor: float = 0.0
+
+    def measured(self, size: int | None = None) -> Measured:
+        """The measurement, once the block has ended."""
+        return Measured(self.seconds, self.processor, size)
 
 
 @contextmanager
 def timed() -> Iterator[Watch]:
-    """Take the time of a block; read it after the block."""
-    watch, started = Watch(), time.monotonic()
+    """Take the times of a block and of all programs that end in it; read them after it."""
+    watch, started, worked = Watch(), time.monotonic(), _processor()
     yield watch
-    watch.seconds = time.monotonic() - started
+    watch.seconds, watch.processor = time.monotonic() - started, _processor() - worked
+
+
+def _processor() -> float:
+    """What this process and its children that have ended worked so far: getrusage(2)."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def allocated(path: Path) -> int:

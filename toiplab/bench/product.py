@@ -48,7 +48,7 @@ class Copy:
                 cwd=self.top,
                 env={"NO_COLOR": "1"},
             )
-        return Measured(watch.seconds, self._ovas()[0].stat().st_size)
+        return watch.measured(self._ovas()[0].stat().st_size)
 
     def built(self) -> Copy:
         """The copy with an OVA in it; built now where none has been.

@@ -94,7 +94,7 @@ def _measure(
     }
     with timed() as watch:
         shop.work(recipe.name, folder, settings, log=ground.logs / f"{recipe.name}.log")
-    return Measured(watch.seconds, allocated(folder / IMAGE))
+    return watch.measured(allocated(folder / IMAGE))
 
 
 def floor(ground: Ground) -> Contestant:
@@ -116,4 +116,4 @@ def _floor(ground: Ground, folder: Path) -> Measured:
             env={"TMPDIR": str(host.temporary_folder()), "no_proxy": "127.0.0.1"},
             cwd=Path("/"),
         )
-    return Measured(watch.seconds, allocated(root))
+    return watch.measured(allocated(root))

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from toiplab.bench.contest import Outcome, Standing
 
 MEGABYTE = 1_000_000
-HEADER = "| | median | least – most | ratio | size | what it makes |\n|---|--:|--:|--:|--:|---|\n"
+HEADER = (
+    "| | median | least – most | ratio | processor | ratio | size | what it makes |\n"
+    "|---|--:|--:|--:|--:|--:|--:|---|\n"
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ def page(outcomes: Sequence[Outcome], setting: Setting, *, plot: str) -> str:
         "# Benchmark\n\n"
         f"Written by `{setting.command}`. All contestants of a table ran in turn, on one machine,\n"
         "from one package archive on loopback. Seconds are this machine's; the ratios, to the\n"
-        "first row, are what to compare.\n\n"
+        "first row, are what to compare. Those of the processors' time hardly depend on what else\n"
+        "the machine did.\n\n"
         f"![The medians as bars]({plot})\n"
         + "".join(f"\n## {each.title}\n\n{table(each)}" for each in outcomes)
         + f"\n## Where\n\n| | |\n|---|---|\n{facts}"
@@ -47,7 +51,9 @@ def _row(outcome: Outcome, standing: Standing) -> str:
         name,
         f"{seconds(standing.median)} s",
         spread(standing),
-        ratio(outcome, standing),
+        _ratio(outcome.ratio(standing)),
+        "–" if standing.processor is None else f"{seconds(standing.processor)} s",
+        _ratio(outcome.processor_ratio(standing)),
         size(standing),
         standing.does,
     )
@@ -68,7 +74,10 @@ def lines(outcome: Outcome) -> list[str]:
 
 def ratio(outcome: Outcome, standing: Standing) -> str:
     """A standing's time in terms of the first one's, as text; a dash where there is none."""
-    found = outcome.ratio(standing)
+    return _ratio(outcome.ratio(standing))
+
+
+def _ratio(found: float | None) -> str:
     return "–" if found is None else f"{found:.2f}"
 
 

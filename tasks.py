@@ -12,6 +12,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from toiplab import cli
+from toiplab.errors import ToipLabError
 
 DEFAULT_LAB = "labs/isi.yml"
 
@@ -132,6 +133,37 @@ def bench(
     with cli.reporting() as progress:
         options = cli.bench_options(rounds=rounds, only=only)
         cli.bench(Path(lab), release=release, options=options, progress=progress)
+
+
+@task(
+    help={
+        "lab": f"the lab file (default: {DEFAULT_LAB})",
+        "check": "build it twice, under other circumstances, and compare every byte",
+        "release": "with --check: as for build-ova",
+        "mirror": "with --check: as for build-ova",
+        "compress": "with --check: as for build-ova",
+    }
+)
+def release(
+    _: Context,
+    *,
+    lab: str = DEFAULT_LAB,
+    check: bool = False,
+    release: str = "",
+    mirror: str = "",
+    compress: str = "fast",
+) -> None:
+    """Prove that a build can be repeated: the same OVA, byte for byte."""
+    with cli.reporting() as progress:
+        if not check:
+            raise ToipLabError("release: nothing to do", hint="to build twice: --check")
+        cli.check_release(
+            Path(lab),
+            release=release,
+            mirror=mirror,
+            compress=cli.compression(compress),
+            progress=progress,
+        )
 
 
 @task

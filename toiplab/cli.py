@@ -48,6 +48,7 @@ from toiplab.machine.machine import Machine
 from toiplab.machine.qemu import Disk
 from toiplab.machine.waiting import GuestError
 from toiplab.progress import Progress
+from toiplab.release import twice
 from toiplab.releases import RELEASES, by_codename
 
 
@@ -267,6 +268,20 @@ def bench(lab_file: Path, *, release: str, options: BenchOptions, progress: Prog
     top = request.project.top
     for path in benchmark.write(outcomes, top / "docs", command="invoke bench"):
         progress.note(str(path.relative_to(top)))
+
+
+def check_release(
+    lab_file: Path, *, release: str, mirror: str, compress: Compression, progress: Progress
+) -> None:
+    """Build a lab's OVA twice and compare; end with status 1 when the two differ."""
+    if release not in ("", "auto"):
+        by_codename(release)
+    request = Request.read(
+        lab_file, release=release or None, mirror=mirror or None, compression=compress
+    )
+    if twice.check(request, progress=progress):
+        raise Exit(f"not the same: both OVAs and their logs are in {twice.kept(request)}", code=1)
+    progress.note("the same, byte for byte")
 
 
 def accelerator(given: str) -> Choice:

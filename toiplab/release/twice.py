@@ -30,7 +30,6 @@ from toiplab.release.rebuild import (
 FIRST = Circumstances(umask=0o022, time_zone="UTC", language="C.UTF-8")
 TIME_ZONE = "Pacific/Kiritimati"  # fourteen hours from UTC: most of the day it is tomorrow
 DAYS_AHEAD = 3  # the shortest-lived indexes of Debian are valid for a week
-LOGS = "twice"
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,9 @@ def check(request: Request, *, progress: Progress) -> tuple[Difference, ...]:
     Raises:
         ToipLabError: a build failed.
     """
-    kept = request.project.build / LOGS
-    shutil.rmtree(kept, ignore_errors=True)
-    kept.mkdir(parents=True)
+    left = kept(request)
+    shutil.rmtree(left, ignore_errors=True)
+    left.mkdir(parents=True)
     with tempfile.TemporaryDirectory(
         prefix="toip-lab-twice-", dir=host.temporary_folder()
     ) as folder:
@@ -75,7 +74,7 @@ def check(request: Request, *, progress: Progress) -> tuple[Difference, ...]:
         for (name, circumstances, place), copy in zip(builds, copies, strict=True):
             with progress.step(f"The {name} build"):
                 share_packages(packages, copy.project)
-                log = kept / f"{name}.log"
+                log = left / f"{name}.log"
                 ovas.append(rebuild(copy, circumstances, work=place, log=log))
                 packages = copy.project
         with progress.step("Compare the two"):
@@ -86,13 +85,18 @@ def check(request: Request, *, progress: Progress) -> tuple[Difference, ...]:
             for ova in ovas:
                 progress.note(f"SHA-256 {_sha256(ova)}  {ova.relative_to(work)}")
         if found:
-            _show(found, ovas, disks, kept)
+            _show(found, ovas, disks, left)
     return found
 
 
-def _show(found: tuple[Difference, ...], ovas: list[Path], disks: Path, kept: Path) -> None:
+def kept(request: Request) -> Path:
+    """Where the logs of both builds stay, and both OVAs where they differ."""
+    return request.project.build / "twice"
+
+
+def _show(found: tuple[Difference, ...], ovas: list[Path], disks: Path, left: Path) -> None:
     console = Console(highlight=False)
-    first, second = kept / "first.ova", kept / "second.ova"
+    first, second = left / "first.ova", left / "second.ova"
     for ova, place in zip(ovas, (first, second), strict=True):
         shutil.copyfile(ova, place)
     compare.show(found, first, second, console)

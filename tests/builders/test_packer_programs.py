@@ -8,6 +8,7 @@ import pytest
 
 from toiplab import builders
 from toiplab.builders.packer import qemu
+from toiplab.builders.packer.build import PROGRAMS
 from toiplab.builders.packer.client import Line, Packer, read_line
 from toiplab.builders.packer.virtualbox import VirtualBox
 from toiplab.errors import ToipLabError
@@ -162,11 +163,38 @@ def test_a_machine_of_that_name(programs) -> None:
     box.check("toip-lab")
 
 
-def test_auto_takes_direct_and_says_why(programs) -> None:
-    assert builders.choose_builder() == (
-        "direct",
-        "it needs no hypervisor and no root (no Packer on this machine)",
-    )
+@pytest.mark.parametrize(
+    ("missing", "why"),
+    [
+        ("packer", "no Packer on this machine"),
+        ("plugin", "Packer lacks its plugin github.com/hashicorp/virtualbox"),
+        ("VBoxManage", "no VirtualBox on this machine (VBoxManage is not in PATH)"),
+        ("driver", "VirtualBox has no driver in this kernel"),
+        ("", ""),
+    ],
+)
+def test_auto_takes_virtualbox_where_it_can_run_and_says_why(
+    programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, why: str
+) -> None:
+    for name in PROGRAMS:
+        programs(name, "*) ;;")
+    if missing != "packer":
+        version = "1.11.2" if missing == "plugin" else "1.6.6"
+        programs("packer", f"version) echo Packer v{version};;\nplugins*) ;;")
+    if missing != "VBoxManage":
+        programs("VBoxManage", "--version) echo 7.2.22r175245;;")
+    driver = tmp_path / "vboxdrv"
+    monkeypatch.setattr("toiplab.builders.packer.virtualbox.DRIVER", driver)
+    if missing != "driver":
+        driver.touch()
+
+    name, reason = builders.choose_builder()
+
+    if missing:
+        assert name == "direct"
+        assert reason.startswith(f"it needs no hypervisor and no root ({why}")
+    else:
+        assert (name, reason) == ("virtualbox", "can run, with Packer 1.6.6 and VirtualBox 7.2")
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,13 @@ from pathlib import Path
 from toiplab import manifest
 from toiplab.builders import direct
 from toiplab.builders.contract import Project, Request
-from toiplab.builders.packer.build import DEFAULT, BuildOptions, build_qemu, build_virtualbox
-from toiplab.builders.packer.client import Packer
-from toiplab.builders.packer.virtualbox import VirtualBox
+from toiplab.builders.packer.build import (
+    DEFAULT,
+    BuildOptions,
+    build_qemu,
+    build_virtualbox,
+    virtualbox_readiness,
+)
 from toiplab.errors import ToipLabError
 from toiplab.image.vmdk import Compression
 from toiplab.progress import Progress
@@ -57,22 +61,11 @@ def build(name: str, request: Request, progress: Progress, options: BuildOptions
 
 
 def choose_builder() -> tuple[str, str]:
-    """The builder that ``auto`` takes, and why.
-
-    It is direct, also where VirtualBox can run, until a whole build by Debian's installer has
-    been seen (README, "What was seen").
-    """
+    """The builder that ``auto`` takes, and why: virtualbox where it can run, else direct."""
     try:
-        Packer.find()
-        can_start = VirtualBox.find().can_start_machines
+        return "virtualbox", virtualbox_readiness()
     except ToipLabError as error:
         return direct.NAME, f"it needs no hypervisor and no root ({error.message})"
-    if not can_start:
-        return direct.NAME, "it needs no hypervisor and no root (VirtualBox has no driver here)"
-    return (
-        direct.NAME,
-        "no whole build by VirtualBox has been seen yet; to try: --builder virtualbox",
-    )
 
 
 def ensure_ova(

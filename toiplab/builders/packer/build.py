@@ -137,11 +137,11 @@ def virtualbox_readiness() -> str:
     Raises:
         ToipLabError: what it lacks, with the mend.
     """
-    host.require(*PROGRAMS)
     packer = _packer_for(virtualbox.PLUGIN)
     box = VirtualBox.find()
     if not box.can_start_machines:
         raise failure.no_driver()
+    host.require(*PROGRAMS)
     return f"can run, with {packer} and VirtualBox {'.'.join(map(str, box.version))}"
 
 

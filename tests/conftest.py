@@ -31,8 +31,16 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What runs for an hour runs only when asked for by name."""
+    """What runs for an hour runs only when asked for by name; machines run one after another.
+
+    Machines share ports of this host: with ``-n 2 --dist loadgroup`` one process has all tests
+    that start one, the other has the rest.
+    """
+    for item in items:
+        if item.get_closest_marker("boot") is not None:
+            item.add_marker(pytest.mark.xdist_group("machine"))
     if "installer" not in config.getoption("-m"):
         chosen = [item for item in items if item.get_closest_marker("installer") is None]
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])

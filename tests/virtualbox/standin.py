@@ -5,6 +5,9 @@ Every command goes to the real one, whose path is in STANDIN_REAL. Only the proc
 replaced: startvm runs QEMU on the machine as VirtualBox describes it, and what concerns a
 running machine is said to QEMU over its monitor (QMP). It is a fixture of the tests: it
 stands alone, and starts quickly, for it is called for every few keys that Packer types.
+
+QEMU would write a VDI, but give nothing of it back that the guest discards, as VirtualBox
+does: the machine writes to a layer above, which becomes the VDI when the machine is off.
 """
 
 from __future__ import annotations
@@ -19,13 +22,19 @@ from pathlib import Path
 
 REAL = os.environ["STANDIN_REAL"]
 STATE = Path(os.environ["STANDIN_STATE"])
+DISK = "SATA Controller-0-0"
 VALUE = re.compile(r'^"?([^"=\n]+)"?="?(.*?)"?$', re.MULTILINE)
 SLOTS = {"1": 3, "2": 8, "3": 9, "4": 10}
 RELEASE, EXTENDED = 0x80, 0xE0
+# VirtualBox, VDICore.h: by these VirtualBox knows a VDI again (creation, modification)
+VDI_UUIDS = slice(0x188, 0x1A8)
 
 
 def main(arguments: list[str]) -> int:
     """Do a command, and return its exit status."""
+    for layer in STATE.glob("*.qcow2"):
+        if not is_running(layer.stem):
+            fold(layer)
     match arguments:
         case ["startvm", name, *_]:
             return start(name)
@@ -51,15 +60,18 @@ def start(name: str) -> int:
         [REAL, "showvminfo", name, "--machinereadable"], stdout=subprocess.PIPE, check=True
     ).stdout.decode()
     STATE.mkdir(parents=True, exist_ok=True)
+    machine = dict(VALUE.findall(told))
+    subprocess.run(
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "vdi", "-b", machine[DISK],
+         STATE / f"{name}.qcow2"], check=True,
+    )  # fmt: skip
     log = (STATE / f"{name}.log").open("ab")
-    return subprocess.run(
-        command(name, dict(VALUE.findall(told))), stderr=log, check=False
-    ).returncode
+    return subprocess.run(command(name, machine), stderr=log, check=False).returncode
 
 
 def command(name: str, machine: dict[str, str]) -> list[str]:
     """QEMU's command line for what showvminfo tells: disk, drive, cards, forwards."""
-    disk, iso = machine["SATA Controller-0-0"], machine["IDE Controller-0-1"]
+    disk, iso = STATE / f"{name}.qcow2", machine["IDE Controller-0-1"]
     order = {machine["boot1"]: 1, machine["boot2"]: 2}
     words = [
         *("qemu-system-x86_64", "-name", name, "-daemonize", "-no-user-config", "-nodefaults"),
@@ -70,7 +82,7 @@ def command(name: str, machine: dict[str, str]) -> list[str]:
         *("-accel", "tcg,thread=multi,tb-size=512", "-cpu", "qemu64,+rdrand"),
         *("-m", machine["memory"], "-smp", machine["cpus"], "-device", "VGA,addr=2"),
         *("-rtc", "base=utc" if machine["rtcuseutc"] == "on" else "base=localtime"),
-        *("-drive", f"if=none,id=disk,file={disk},format=vdi,cache=unsafe"),
+        *("-drive", f"if=none,id=disk,file={disk},cache=unsafe,discard=unmap"),
         *("-device", "ahci,id=sata,addr=13"),
         *("-device", f"ide-hd,bus=sata.0,drive=disk,bootindex={order['disk']}"),
         *("-drive", f"if=none,id=iso,file={iso},format=raw,media=cdrom,readonly=on"),
@@ -88,6 +100,23 @@ def command(name: str, machine: dict[str, str]) -> list[str]:
         words += ["-netdev", netdev]
         words += ["-device", f"e1000,netdev=net{number},mac={mac},addr={slot},romfile="]
     return words
+
+
+def fold(layer: Path) -> None:
+    """Make the layer of a machine that is off, and its VDI, one VDI, known as before."""
+    told = subprocess.run(
+        ["qemu-img", "info", "--output=json", layer], stdout=subprocess.PIPE, check=True
+    ).stdout
+    disk = Path(json.loads(told)["backing-filename"])
+    made = disk.with_name(f"{disk.name}.part")
+    if disk.exists():  # else the machine was removed
+        subprocess.run(["qemu-img", "convert", "-O", "vdi", layer, made], check=True)
+        with disk.open("rb") as old, made.open("r+b") as new:
+            old.seek(VDI_UUIDS.start)
+            new.seek(VDI_UUIDS.start)
+            new.write(old.read(VDI_UUIDS.stop - VDI_UUIDS.start))
+        made.replace(disk)
+    layer.unlink()
 
 
 def forward(rule: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from tests.virtualbox.fixture import stand_in
 pytestmark = pytest.mark.boot
 
 STOPPED_SECONDS = 30
+UUID_LINE = re.compile(r"^UUID:.*$", re.MULTILINE)
 
 
 @pytest.fixture
@@ -65,3 +68,24 @@ def test_a_machine_that_is_removed_stops(machine: VirtualBox) -> None:
     machine.run("unregistervm", "vm", "--delete")
 
     assert '"vm"' not in machine.run("list", "vms")
+
+
+def test_what_a_machine_wrote_and_gave_back_is_so_in_its_vdi(
+    machine: VirtualBox, tmp_path: Path
+) -> None:
+    disk, layer = tmp_path / "vm.vdi", tmp_path / "standin" / "state" / "vm.qcow2"
+    before = machine.run("showmediuminfo", str(disk))
+    layer.parent.mkdir(exist_ok=True)
+    for argv in (
+        ("qemu-img", "create", "-q", "-f", "qcow2", "-F", "vdi", "-b", disk, layer),
+        ("qemu-io", "-d", "unmap", "-c", "write -P 7 0 8M", "-c", "discard 0 4M", layer),
+    ):
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+
+    after = machine.run("showmediuminfo", str(disk))
+
+    assert not layer.exists()
+    assert UUID_LINE.findall(after) == UUID_LINE.findall(before)
+    assert 4 << 20 <= disk.stat().st_size < 6 << 20
+    for pattern in ("read -P 0 0 4M", "read -P 7 4M 4M"):
+        subprocess.run(["qemu-io", "-r", "-f", "vdi", "-c", pattern, disk], check=True)

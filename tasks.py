@@ -24,6 +24,7 @@ DEFAULT_LAB = "labs/isi.yml"
         "builder": "auto, direct, qemu or virtualbox",
         "mirror": "address of a debian folder; debian-security is looked for beside it",
         "iso": "qemu and virtualbox: the installer's image, where it is not to be fetched",
+        "fresh": "build anew, with nothing that an earlier build made but the packages' files",
         "compress": "fast, or best: some 4 % smaller, in a minute instead of seconds",
         "accel": "qemu: auto, kvm or tcg",
         "slow": "virtualbox: more time for everything, where it runs in software",
@@ -38,6 +39,7 @@ def build_ova(
     mirror: str = "",
     iso: str = "",
     compress: str = "fast",
+    fresh: bool = False,
     accel: str = "auto",
     slow: bool = False,
 ) -> None:
@@ -52,6 +54,7 @@ def build_ova(
             progress=progress,
             iso=iso,
             compress=cli.compression(compress),
+            fresh=fresh,
             options=options,
         )
 

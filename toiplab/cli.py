@@ -86,6 +86,7 @@ def build_ova(
     progress: Progress,
     iso: str = "",
     compress: Compression = Compression.FAST,
+    fresh: bool = False,
     options: BuildOptions = DEFAULT,
 ) -> None:
     """Build a lab's OVA and say where it is; ``iso`` and the options are for Packer."""
@@ -98,6 +99,7 @@ def build_ova(
         mirror=mirror or None,
         iso=Path(iso) if iso else None,
         compression=compress,
+        fresh=fresh,
     )
     with progress.step("Build the OVA"):
         ova = build(builder, request, progress, options)

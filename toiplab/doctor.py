@@ -11,7 +11,8 @@ import pwd
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +104,14 @@ def version(tool: Tool) -> str | None:
     if status != 0 or not said:
         return "present"
     return said.split(":")[-1].rsplit("-", 1)[0]  # without epoch and Debian revision
+
+
+def versions(programs: Collection[str]) -> dict[str, str]:
+    """The versions of these programs, asked all at once; empty for one that does not tell."""
+    asked = [tool for tool in tools() if tool.program in programs]
+    with ThreadPoolExecutor() as pool:
+        told = pool.map(version, asked)
+        return {tool.program: said or "" for tool, said in zip(asked, told, strict=True)}
 
 
 def direct_builder() -> Finding:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +34,23 @@ def appearing(path: Path) -> Iterator[Path]:
         raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+def move(path: Path, target: Path) -> None:
+    """Give a finished file its place, copying it only where that is on another disk.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with appearing(target) as beside:
+            shutil.copyfile(path, beside)
+        path.unlink()
 
 
 def write(path: Path, content: bytes, *, mode: int = 0o644) -> None:

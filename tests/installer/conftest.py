@@ -36,7 +36,7 @@ def installer() -> Installer:
         missing.append("isolinux")
     if missing:
         pytest.skip(f"not on this machine: {', '.join(missing)}")
-    mirror = Mirror(sources.places_of(BULLSEYE)[0].main, KEPT / "cache")
+    mirror = Mirror(next(sources.places_of(BULLSEYE)).main, KEPT / "cache")
     return make_installer(mirror, KEPT / "www")
 
 

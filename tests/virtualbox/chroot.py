@@ -47,7 +47,7 @@ def make_chroot(root: Path) -> None:
     """Make the chroot from the mirror that this machine's apt uses, unless it is there."""
     if (root / BINARY.lstrip("/")).exists():
         return
-    mirror = sources.places_of(BULLSEYE)[0].main
+    mirror = next(sources.places_of(BULLSEYE)).main
     beside = root.with_name(f"{root.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from toiplab import manifest
 from toiplab.builders.packer.build import qemu_readiness, virtualbox_readiness
-from toiplab.builders.sources import UNREACHABLE_HINT, places_of, sources_of, unreachable
+from toiplab.builders.sources import (
+    UNREACHABLE_HINT,
+    OutOfReachError,
+    ask,
+    places_of,
+    sources_of,
+)
 from toiplab.doctor import Finding
 from toiplab.errors import ToipLabError
 from toiplab.releases import RELEASES, Release
@@ -20,11 +26,13 @@ def of_releases(releases: Sequence[Release] = RELEASES) -> Iterator[Finding]:
     for release in releases:
         reasons = []
         for place in places_of(release):
-            reason = unreachable(sources_of(release, place), release)
-            if reason is None:
+            try:
+                ask(sources_of(release, place), release)
+            except OutOfReachError as error:
+                reasons.append(str(error))
+            else:
                 yield Finding(release.title, f"reachable at {place.main}")
                 break
-            reasons.append(reason)
         else:
             why = "; ".join(reasons) or "no mirror is known for it"
             yield Finding(release.title, why, good=False, mend=UNREACHABLE_HINT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +67,8 @@ class Request:
     """What to build: a lab, checked, with its secrets; ``release`` may be ``auto``.
 
     ``iso`` is the installer's image where it is not to be fetched; only the builders that
-    use Packer want one. ``compression`` is of the disk in the OVA.
+    use Packer want one. ``compression`` is of the disk in the OVA. With ``fresh``
+    nothing that an earlier build made is used.
     """
 
     lab: Lab
@@ -78,6 +79,7 @@ class Request:
     project: Project = Project()
     iso: Path | None = None
     compression: Compression = Compression.FAST
+    fresh: bool = False
 
     @classmethod
     def read(
@@ -89,6 +91,7 @@ class Request:
         project: Project | None = None,
         iso: Path | None = None,
         compression: Compression = Compression.FAST,
+        fresh: bool = False,
     ) -> Request:
         """Read and check a lab file; ``release`` overrides the one it names.
 
@@ -98,7 +101,9 @@ class Request:
         lab = load(lab_file)
         kept = secrets.for_lab(lab, lab_file)
         release = release or lab.release
-        return cls(lab, lab_file, kept, release, mirror, project or Project(), iso, compression)
+        return cls(
+            lab, lab_file, kept, release, mirror, project or Project(), iso, compression, fresh
+        )
 
     @property
     def folder(self) -> Path:
@@ -107,17 +112,17 @@ class Request:
 
     def digest(self) -> str:
         """A hash of the lab file, its secrets and everything in the checkout that decides."""
-        hashed = hashlib.sha256()
-        named = {"lab": self.lab_file, "secrets": self.secrets_path()}
+        own = _hash_of({"lab": self.lab_file, "secrets": self.secrets_path()})
+        return hashlib.sha256(f"{own} {self.recipe()}".encode()).hexdigest()
+
+    def recipe(self) -> str:
+        """A hash of everything in the checkout that decides, whatever the lab."""
+        named: dict[str, Path] = {}
         for name in RECIPE:
             top = self.project.top / name
             paths = sorted(top.rglob("*")) if top.is_dir() else [top]
             named |= {str(path.relative_to(self.project.top)): path for path in paths}
-        for name, path in named.items():
-            if path.is_file() and path.suffix != ".pyc":
-                content = hashlib.sha256(path.read_bytes()).hexdigest()
-                hashed.update(f"{content} {name}\n".encode())
-        return hashed.hexdigest()
+        return _hash_of(named)
 
     def is_met_by(self, kept: Manifest) -> bool:
         """Whether an OVA with this manifest is what a build would make now.
@@ -139,6 +144,15 @@ class Request:
         """The lab file as a person names it: from the checkout's top where it is inside."""
         resolved, top = self.lab_file.resolve(), self.project.top.resolve()
         return str(resolved.relative_to(top) if resolved.is_relative_to(top) else resolved)
+
+
+def _hash_of(named: Mapping[str, Path]) -> str:
+    hashed = hashlib.sha256()
+    for name, path in named.items():
+        if path.is_file() and path.suffix != ".pyc":
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            hashed.update(f"{content} {name}\n".encode())
+    return hashed.hexdigest()
 
 
 def ova_path(request: Request, version: str) -> Path:

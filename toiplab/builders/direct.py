@@ -5,48 +5,32 @@ packages (apt, mmdebstrap) -> lab layer (provision.sh, mke2fs) -> disk -> VMDK -
 
 from __future__ import annotations
 
-import hashlib
-import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from toiplab import render
-from toiplab.builders import bootstrap, root, space
+from toiplab import doctor, render
+from toiplab.builders import bootstrap, cache, freshness, layers, pack, root, space
+from toiplab.builders.cache import Store
 from toiplab.builders.contract import Request, check_machine, one_build_at_a_time
-from toiplab.builders.pack import Built, pack
-from toiplab.builders.packages import PackageSet
-from toiplab.builders.plan import fresh_log, plan, scratch
+from toiplab.builders.layers import DiskLayer, PackageLayer
+from toiplab.builders.plan import Survey, fetch, fresh_log, scratch, survey
 from toiplab.host import require
 from toiplab.image import disk, inodes
+from toiplab.image.vmdk import VmdkInfo
 from toiplab.progress import Progress
 from toiplab.releases import RELEASES, Release
 
 NAME = "direct"
 PROGRAMS = ("apt-get", "mmdebstrap", "mount", "mke2fs", "debugfs", "tar", "openssl")
-NAMESPACE = uuid.UUID("5b1d0c4a-6f0e-4a52-9c55-7f0b9d1f10e5")  # of toip-lab's own uuids
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What names the disk and its file system; derived from all that goes in."""
-
-    fs_uuid: uuid.UUID
-    disk_signature: int
-
-    @classmethod
-    def derive(cls, request: Request, package_set: PackageSet) -> Identity:
-        """The identity of this lab's image with these packages."""
-        digest = hashlib.sha256(f"{request.digest()} {package_set.digest}".encode())
-        return cls(
-            uuid.uuid5(NAMESPACE, digest.hexdigest()), int.from_bytes(digest.digest()[:4]) or 1
-        )
 
 
 def build(request: Request, progress: Progress, *, releases: Sequence[Release] = RELEASES) -> Path:
     """Build a lab's OVA and return its path in ``dist/``, its manifest beside it.
 
-    The request's release is looked for in ``releases``, the one to prefer first.
+    The request's release is looked for in ``releases``, the one to prefer first. What earlier
+    builds made is used where it is what this one would make, down to the OVA itself.
 
     Raises:
         ToipLabError: whatever stands in the way, before anything long where it can be told.
@@ -55,42 +39,101 @@ def build(request: Request, progress: Progress, *, releases: Sequence[Release] =
     require(*PROGRAMS)
     space.check_host(request)
     with one_build_at_a_time(request.project), scratch(request) as folder:
-        log = fresh_log(request, "build.log")
-        planned = plan(request, progress, log=log, releases=releases)
-        release, rendered, package_set = planned.release, planned.rendered, planned.package_set
-        identity = Identity.derive(request, package_set)
-        base = folder / "packages.tar"
-        bootstrap.make_root(
+        found = survey(request, progress, releases)
+        tools = doctor.versions(layers.DECIDING)
+        if not request.fresh:
+            kept = freshness.up_to_date(request, found.chosen, builder=NAME, tools=tools)
+            if kept is not None:
+                progress.note(
+                    f"{kept.relative_to(request.project.top)} is up to date; --fresh builds it anew"
+                )
+                return kept
+        with cache.opened(request.project.cache) as store:
+            work = Work(request, found, tools, store, folder, fresh_log(request, "build.log"))
+            packages = work.packages(progress)
+            compressed = work.disk(packages, progress)
+            built = pack.Built(NAME, request, packages.package_set, PROGRAMS)
+            return pack.pack_vmdk(built, compressed.vmdk, compressed.info, progress, scratch=folder)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One build: each layer as it is kept, else made and kept."""
+
+    request: Request
+    found: Survey
+    tools: Mapping[str, str]
+    store: Store
+    folder: Path
+    log: Path
+
+    def packages(self, progress: Progress) -> PackageLayer:
+        """Debian with its packages."""
+        found = self.found
+        if not self.request.fresh:
+            key = layers.package_key(found, found.chosen.signed, self.tools)
+            with progress.step("Look for a kept layer of packages"):
+                kept = layers.kept_packages(self.store, key)
+            if kept is not None:
+                for substitution in kept.package_set.substitutions:
+                    progress.warn(str(substitution))
+                return kept
+        package_set = fetch(found, self.request, progress, log=self.log).package_set
+        make = partial(
+            bootstrap.make_root,
             package_set,
-            target=base,
-            log=log,
+            log=self.log,
             progress=progress,
-            answers=rendered.debconf,
-            early_files=rendered.early,
+            answers=found.rendered.debconf,
+            early_files=found.rendered.early,
         )
+        # the indexes may have changed since they were asked for: these are the ones that count
+        key = layers.package_key(found, layers.signed_of(package_set), self.tools)
+        return layers.keep_packages(
+            self.store, key, package_set, lambda target: make(target=target)
+        )
+
+    def disk(self, packages: PackageLayer, progress: Progress) -> DiskLayer:
+        """The lab's disk, compressed."""
+        request = self.request
+        content = layers.disk_key(packages.key, self.found, request, self.tools)
+        name = pack.vmdk_name(request, self.found.chosen.release.version)
+        key = cache.key_of(content, name, request.compression)
+        if not request.fresh and (kept := layers.kept_disk(self.store, key, name)):
+            return kept
+        raw = self._raw_disk(packages, layers.Identity.derive(content), progress)
+
+        def make(target: Path) -> VmdkInfo:
+            return pack.compress(raw, target, request.compression, progress)
+
+        return layers.keep_disk(self.store, key, name, make)
+
+    def _raw_disk(
+        self, packages: PackageLayer, identity: layers.Identity, progress: Progress
+    ) -> Path:
+        release, image = self.found.chosen.release, self.folder / "root.ext4"
         with progress.step("Make it the appliance: overlay, accounts, services"):
-            stage = folder / "stage"
-            render.write(rendered, stage)
+            stage = self.folder / "stage"
+            render.write(self.found.rendered, stage)
             render.write_direct(stage, release=release, fs_uuid=identity.fs_uuid)
             facts = root.make_filesystem(
-                folder / "root.ext4",
-                packages=base,
+                image,
+                packages=packages.root,
                 stage=stage,
-                size=request.lab.machine.disk * space.GIB - disk.MIB,
+                size=self.request.lab.machine.disk * space.GIB - disk.MIB,
                 uuid=identity.fs_uuid,
-                epoch=package_set.epoch,
-                log=log,
+                epoch=packages.package_set.epoch,
+                log=self.log,
             )
-            inodes.settle_times(folder / "root.ext4", package_set.epoch)
-            base.unlink()
-        raw = folder / "disk.raw"
+            inodes.settle_times(image, packages.package_set.epoch)
+        raw = self.folder / "disk.raw"
         with progress.step("Make the disk, with GRUB in its MBR"):
             disk.assemble(
                 raw,
-                root_fs=folder / "root.ext4",
+                root_fs=image,
                 boot_img=facts.boot_img,
                 core_img=facts.core_img,
                 signature=identity.disk_signature,
             )
-            (folder / "root.ext4").unlink()
-        return pack(Built(NAME, request, package_set, PROGRAMS), raw, progress)
+            image.unlink()
+        return raw

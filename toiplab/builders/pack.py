@@ -12,9 +12,8 @@ from toiplab.builders.contract import Request, ova_path
 from toiplab.builders.packages import PackageSet
 from toiplab.errors import ToipLabError
 from toiplab.hardware import Hardware, NatAdapter
-from toiplab.host import tools
 from toiplab.image import ova, ovf, vmdk
-from toiplab.image.vmdk import Compression
+from toiplab.image.vmdk import Compression, VmdkInfo
 from toiplab.progress import Progress
 
 
@@ -34,23 +33,54 @@ def pack(built: Built, raw: Path, progress: Progress) -> Path:
     Raises:
         ToipLabError: a file cannot be written.
     """
+    compressed = raw.with_name(vmdk_name(built.request, built.package_set.release.version))
+    info = compress(raw, compressed, built.request.compression, progress)
+    target = pack_vmdk(built, compressed, info, progress, scratch=raw.parent)
+    compressed.unlink()
+    return target
+
+
+def vmdk_name(request: Request, version: str) -> str:
+    """What the disk is called in the OVA."""
+    return f"{ova_path(request, version).stem}-disk1.vmdk"
+
+
+def compress(raw: Path, target: Path, compression: Compression, progress: Progress) -> VmdkInfo:
+    """Make the VMDK of a raw disk, which is used up.
+
+    Raises:
+        ToipLabError: a file cannot be written.
+    """
+    with progress.step("Compress the disk into a VMDK"):
+        info = vmdk.write(raw, target, compression=compression)
+        raw.unlink()
+    return info
+
+
+def pack_vmdk(
+    built: Built, disk: Path, info: VmdkInfo, progress: Progress, *, scratch: Path
+) -> Path:
+    """Make the OVA of a compressed disk, and what lies beside it.
+
+    It is written in ``scratch``: a build that is killed leaves nothing in ``dist/``.
+
+    Raises:
+        ToipLabError: a file cannot be written.
+    """
     lab, release = built.request.lab, built.package_set.release
     target = ova_path(built.request, release.version)
-    compressed = raw.with_name(f"{target.stem}-disk1.vmdk")
-    with progress.step("Compress the disk into a VMDK"):
-        info = vmdk.write(raw, compressed, compression=built.request.compression)
-        raw.unlink()
     with progress.step(f"Pack {target.name}"):
         descriptor = ovf.write(
             lab.hardware,
-            ovf.DiskFacts(compressed.name, compressed.stat().st_size, info.capacity, info.uuid),
+            ovf.DiskFacts(disk.name, disk.stat().st_size, info.capacity, info.uuid),
             product=ovf.Product(name="toip-lab", version=__version__),
             annotation=f"{lab.title} ({release.title}, Asterisk {release.asterisk})",
         )
-        ova.write(target, descriptor=descriptor, disk=compressed)
+        written = scratch / target.name
+        ova.write(written, descriptor=descriptor, disk=disk)
         # The former manifest does not speak for the new file.
         manifest.path_for(target).unlink(missing_ok=True)
-        compressed.unlink()
+        files.move(written, target)
     record(built, target, info.uuid, progress, compression=built.request.compression)
     return target
 
@@ -116,11 +146,7 @@ def _manifest(
     return manifest.Manifest(
         toip_lab=__version__,
         builder=built.builder,
-        tools={
-            tool.program: doctor.version(tool) or ""
-            for tool in tools()
-            if tool.program in built.programs
-        },
+        tools=doctor.versions(built.programs),
         lab=manifest.LabRecord(
             name=request.lab.name,
             file=request.lab_path(),

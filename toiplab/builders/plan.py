@@ -24,6 +24,16 @@ PRIORITIES = ("required", "important")
 
 
 @dataclass(frozen=True)
+class Survey:
+    """What is known before packages are resolved: where they come from, and what is asked for."""
+
+    chosen: Chosen
+    inputs: Inputs
+    rendered: Rendered
+    priorities: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """All that is decided before anything is made."""
 
@@ -46,22 +56,40 @@ def plan(request: Request, progress: Progress, *, log: Path, releases: Sequence[
     Raises:
         ToipLabError: the packages cannot be had, or another lab's OVA has this one's name.
     """
+    return fetch(survey(request, progress, releases), request, progress, log=log)
+
+
+def survey(request: Request, progress: Progress, releases: Sequence[Release]) -> Survey:
+    """Decide what to build, and where its packages come from.
+
+    Raises:
+        ToipLabError: no place answers, or another lab's OVA has this one's name.
+    """
     chosen = sources.choose(
         request.release, progress=progress, mirror=request.mirror, releases=releases
     )
     check_owner(request, chosen.release.version)
     given = inputs(request, chosen)
-    rendered = render.render(given)
+    standard = ("standard",) if "standard" in request.lab.tasks else ()
+    return Survey(chosen, given, render.render(given), (*PRIORITIES, *standard))
+
+
+def fetch(found: Survey, request: Request, progress: Progress, *, log: Path) -> Plan:
+    """Resolve what is asked for to packages, and have them fetched.
+
+    Raises:
+        ToipLabError: the packages cannot be had.
+    """
     package_set = packages.resolve(
-        chosen,
-        rendered.packages,
+        found.chosen,
+        found.rendered.packages,
         cache=request.project.cache,
         log=log,
         progress=progress,
         before_fetching=partial(space.check, request),
-        priorities=(*PRIORITIES, "standard") if "standard" in request.lab.tasks else PRIORITIES,
+        priorities=found.priorities,
     )
-    return Plan(chosen, given, rendered, package_set)
+    return Plan(found.chosen, found.inputs, found.rendered, package_set)
 
 
 def inputs(request: Request, chosen: Chosen) -> Inputs:
@@ -89,6 +117,8 @@ def scratch(request: Request) -> Iterator[Path]:
     """
     for left in request.project.build.glob(".scratch-*"):
         shutil.rmtree(left)
+    for left in request.project.dist.glob(".*.part"):
+        left.unlink()
     with tempfile.TemporaryDirectory(prefix=".scratch-", dir=request.project.build) as folder:
         yield Path(folder)
 

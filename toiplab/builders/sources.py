@@ -7,15 +7,17 @@ mirror is written down here. A mirror named by the user comes before both.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from toiplab import host
 from toiplab.builders.apt import APT_HELPER, network_options
+from toiplab.builders.indexes import Index
 from toiplab.errors import ToipLabError
 from toiplab.progress import Progress
 from toiplab.releases import RELEASES, Archive, Release, by_codename
@@ -54,12 +56,14 @@ class Chosen:
     """The release that will be built and where its packages come from.
 
     ``instead_of`` is the reason why ``auto`` did not take the release that is asked
-    for first; empty when it did, or when the release was named.
+    for first; empty when it did, or when the release was named. ``signed`` are the suites'
+    signed indexes as they were when they were asked for.
     """
 
     release: Release
     sources: tuple[Source, ...]
     instead_of: str = ""
+    signed: tuple[Index, ...] = ()
 
 
 def choose(
@@ -90,12 +94,15 @@ def _choose(
     own = _mirror(mirror) if mirror is not None else None
     reasons: list[str] = []
     for release in wanted:
-        places = [own] if own else places_of(release)
+        places: Iterable[Archive] = [own] if own else places_of(release)
         failed: list[str] = []
         for place in places:
             sources = sources_of(release, place)
-            reason = unreachable(sources, release)
-            if reason is None:
+            try:
+                found = ask(sources, release)
+            except OutOfReachError as error:
+                failed.append(str(error))
+            else:
                 if reasons:
                     first = wanted[0]
                     progress.warn(
@@ -106,8 +113,7 @@ def _choose(
                         f"building {release.title} instead, with the same Asterisk "
                         f"{release.asterisk}; to insist: --release {first.codename}"
                     )
-                return Chosen(release, sources, reasons[0] if reasons else "")
-            failed.append(reason)
+                return Chosen(release, sources, reasons[0] if reasons else "", found)
         reasons.append("; ".join(failed) or "no mirror is known for it")
     lines = [f"{r.title}: {why}" for r, why in zip(wanted, reasons, strict=True)]
     raise ToipLabError(
@@ -123,21 +129,18 @@ def sources_of(release: Release, archive: Archive) -> tuple[Source, ...]:
     )
 
 
-def unreachable(sources: Iterable[Source], release: Release) -> str | None:
-    """Why apt cannot reach a release's archives; None when it can.
+class OutOfReachError(Exception):
+    """Why apt cannot reach a release's archives."""
 
-    Asks for the signed index of one suite of each archive, as apt would (same proxies),
-    with a deadline of ``PROBE_SECONDS`` for each.
+
+def ask(sources: Sequence[Source], release: Release) -> tuple[Index, ...]:
+    """What the signed indexes of a release's suites are now, not verified yet.
+
+    They are asked for as apt would (same proxies), all at once, within ``PROBE_SECONDS``.
+
+    Raises:
+        OutOfReachError: the first that cannot be had, and why.
     """
-    first_of_each = {source.uri: source for source in reversed(list(sources))}
-    for source in reversed(first_of_each.values()):
-        reason = _probe(source.release_file, release.codename)
-        if reason is not None:
-            return f"{source.release_file}: {reason}"
-    return None
-
-
-def _probe(url: str, codename: str) -> str | None:
     with tempfile.TemporaryDirectory(prefix="toip-lab-probe-") as folder:
         log, config = Path(folder, "log"), Path(folder, "apt.conf")
         # written, not passed as an argument: a proxy's address may carry a password
@@ -147,24 +150,34 @@ def _probe(url: str, codename: str) -> str | None:
             encoding="utf-8",
         )
         config.chmod(0o600)
-        index = Path(folder, "InRelease")
-        ended = host.run(
-            ["timeout", str(PROBE_SECONDS), APT_HELPER, "download-file", url, index],
+        places = {source: Path(folder, str(number)) for number, source in enumerate(sources)}
+        # of each: its address, its place, and its hash, which nobody knows yet
+        wanted = [
+            word for source, place in places.items() for word in (source.release_file, place, "")
+        ]
+        host.run(
+            ["timeout", str(PROBE_SECONDS), APT_HELPER, "download-file", *wanted],
             log=log,
             env={"APT_CONFIG": str(config), "LC_ALL": "C.UTF-8"},
             check=False,
         )
-        if ended.status == 0 and index.exists():
-            text = index.read_text(encoding="utf-8", errors="replace")
-            if re.search(rf"^Codename: {re.escape(codename)}\b", text, re.MULTILINE):
-                return None
-            return f"what answers is not the index of {codename}"
-        said = re.findall(
-            rf"^(?:E|Error): Failed to fetch {re.escape(url)}\s+(.*)$",
-            log.read_text(encoding="utf-8", errors="replace"),
-            re.MULTILINE,
+        said = log.read_text(encoding="utf-8", errors="replace")
+        return tuple(
+            _answer(source.release_file, place, said, release.codename)
+            for source, place in places.items()
         )
-        return str(said[0]).strip() if said else f"no answer within {PROBE_SECONDS} s"
+
+
+def _answer(url: str, place: Path, said: str, codename: str) -> Index:
+    if not place.exists():
+        pattern = rf"^(?:E|Error): Failed to fetch {re.escape(url)}\s+(.*)$"
+        failed = re.search(pattern, said, re.MULTILINE)
+        reason = failed[1].strip() if failed else f"no answer within {PROBE_SECONDS} s"
+        raise OutOfReachError(f"{url}: {reason}")
+    content = place.read_bytes()
+    if not re.search(rb"^Codename: %b\b" % re.escape(codename).encode(), content, re.MULTILINE):
+        raise OutOfReachError(f"{url}: what answers is not the index of {codename}")
+    return Index(url, hashlib.sha256(content).hexdigest())
 
 
 def _named(name: str, releases: Sequence[Release]) -> Release:
@@ -186,13 +199,19 @@ def _mirror(url: str) -> Archive:
     return Archive(main=main, security=f"{main}-security")
 
 
-def places_of(release: Release) -> list[Archive]:
+def places_of(release: Release) -> Iterator[Archive]:
     """Where a release's packages may be, best first: its archive, else the live mirrors."""
     if release.archive is not None:
-        return [release.archive]
-    default = _mmdebstrap_default(release)
-    own = host_mirror(default)
-    return list(dict.fromkeys(place for place in (own, default) if place is not None))
+        yield release.archive
+        return
+    own = host_mirror()
+    if own is not None:
+        yield own
+    default = _mmdebstrap_default(release)  # which takes a moment: asked when it is needed
+    if own is None and (own := host_mirror(default)) is not None:
+        yield own
+    if default is not None and default != own:
+        yield default
 
 
 def host_mirror(default: Archive | None = None) -> Archive | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toiplab import host
-from toiplab.builders import space
+from toiplab.builders import cache, space
 from toiplab.builders.contract import Request, check_machine, one_build_at_a_time
 from toiplab.builders.pack import Built, adopt, pack
 from toiplab.builders.packer import boot, failure, iso, qemu, virtualbox
@@ -163,7 +163,11 @@ def _build(
     host.require(*PROGRAMS)
     packer = _packer_for(plugin)
     space.check_host(request)
-    with one_build_at_a_time(request.project), scratch(request) as folder:
+    with (
+        one_build_at_a_time(request.project),
+        cache.opened(request.project.cache),
+        scratch(request) as folder,
+    ):
         log = fresh_log(request, "build.log")
         fresh_log(request, "packer.log")
         planned = plan(request, progress, log=log, releases=options.releases)

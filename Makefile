@@ -16,8 +16,8 @@ help: ## Show this list
 setup: ## Install what this machine lacks: system packages, Python environment
 	@scripts/setup.sh
 
-ova: setup ## Build the OVA; options: LAB=labs/isi.yml RELEASE=auto BUILDER=auto MIRROR=… ISO=… COMPRESS=best
-	@$(invoke) build-ova $(call options,LAB RELEASE BUILDER MIRROR ISO COMPRESS)
+ova: setup ## Build the OVA; options: LAB=labs/isi.yml RELEASE=auto BUILDER=auto MIRROR=… ISO=… COMPRESS=best FRESH=1
+	@$(invoke) build-ova $(call options,LAB RELEASE BUILDER MIRROR ISO COMPRESS) $(if $(filter command,$(origin FRESH)),--fresh)
 
 smoke: setup ## Boot the newest OVA and examine it; options: OVA=dist/….ova LAB=labs/….yml
 	@$(invoke) smoke $(call options,OVA LAB)

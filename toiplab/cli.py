@@ -14,42 +14,35 @@ from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 from rich.console import Console
 
-from toiplab import compare as comparison
 from toiplab import doctor as machine_doctor
 from toiplab import files, manifest
 from toiplab import render as rendering
-from toiplab.bench import bench as benchmark
-from toiplab.bench.bench import Options as BenchOptions
-from toiplab.builders import advice, build, check_builder, plan
+from toiplab.builders import build, check_builder, plan
 from toiplab.builders.contract import Project, Request
-from toiplab.builders.packer.build import DEFAULT, BuildOptions
-from toiplab.builders.packer.workspace import installation
+from toiplab.builders.options import DEFAULT, BuildOptions
 from toiplab.builders.sources import Chosen, choose, sources_of
 from toiplab.errors import BAD_INPUT, INTERRUPTED, ToipLabError
-from toiplab.exam.candidate import newest_ova
-from toiplab.exam.plan import Plan
-from toiplab.exam.results import Results
-from toiplab.exam.running import smoke_running
-from toiplab.exam.smoke import Options
-from toiplab.exam.smoke import smoke as examine
 from toiplab.host import PROJECT
 from toiplab.image.ova import Ova, open_ova
 from toiplab.image.vmdk import Compression
 from toiplab.lab.load import load
 from toiplab.machine.accelerator import Choice, KvmMemory
-from toiplab.machine.interactive import boot_for_person, hand_over
-from toiplab.machine.machine import Machine
-from toiplab.machine.qemu import Disk
-from toiplab.machine.waiting import GuestError
 from toiplab.progress import Progress
 from toiplab.release import twice
 from toiplab.releases import RELEASES, by_codename
+
+# A build starts at once: what only other tasks need is imported by them.
+if TYPE_CHECKING:
+    from toiplab.bench.bench import Options as BenchOptions
+    from toiplab.exam.smoke import Options
+    from toiplab.machine.machine import Machine
 
 
 @contextmanager
@@ -136,6 +129,8 @@ def compression(given: str) -> Compression:
 
 def render(lab_file: Path, *, release: str, progress: Progress) -> None:
     """Write what a build would lay on the machine, to look at; a live mirror is looked up."""
+    from toiplab.builders.packer.workspace import installation
+
     request = Request.read(lab_file, release=release or None)
     wanted = RELEASES[0] if request.release == "auto" else by_codename(request.release)
     archive = wanted.archive
@@ -159,6 +154,11 @@ def render(lab_file: Path, *, release: str, progress: Progress) -> None:
 
 def boot(given: str, *, accel: Choice, progress: Progress) -> None:
     """Start an OVA for a person, its console in this terminal."""
+    from toiplab.exam.candidate import newest_ova
+    from toiplab.machine.interactive import boot_for_person
+    from toiplab.machine.machine import Machine
+    from toiplab.machine.qemu import Disk
+
     project = Project()
     ova = open_ova(Path(given) if given else newest_ova(project.dist))
     with progress.step(f"Verify {ova.path.name}"):
@@ -177,6 +177,11 @@ def boot(given: str, *, accel: Choice, progress: Progress) -> None:
 
 def smoke(given: str, options: Options, *, host: str, progress: Progress) -> None:
     """Examine an OVA; end with status 1 when a check fails, 2 when the exam could not run."""
+    from toiplab.exam.candidate import newest_ova
+    from toiplab.exam.results import Results
+    from toiplab.exam.running import smoke_running
+    from toiplab.exam.smoke import smoke as examine
+
     project = Project()
     ova = Path(given) if given else newest_ova(project.dist)
     results = Results(project.build / "report")
@@ -199,6 +204,9 @@ def exam_options(
     Raises:
         ToipLabError: one of them cannot be.
     """
+    from toiplab.exam.plan import Plan
+    from toiplab.exam.smoke import Options
+
     plan = Plan().only([row.strip() for row in only.split(",") if row.strip()])
     if quick and (nat_only or (only and plan.with_phones)):
         other = "nat-only" if nat_only else f"only {only}"
@@ -216,6 +224,9 @@ def exam_options(
 
 def keep_for_person(machine: Machine) -> None:
     """Leave a machine to a person until it ends, its console in this terminal."""
+    from toiplab.machine.interactive import hand_over
+    from toiplab.machine.waiting import GuestError
+
     with suppress(GuestError):  # one that is sick is wanted most
         machine.log_out()
         machine.console.type_line("")  # so that it asks for a login once more
@@ -238,6 +249,8 @@ def address(given: str) -> IPv4Address:
 
 def compare(first: Path, second: Path, *, lab: str, accel: Choice, progress: Progress) -> None:
     """Tell how two OVAs differ; end with status 1 when they do."""
+    from toiplab import compare as comparison
+
     found = comparison.compare(
         first,
         second,
@@ -257,11 +270,15 @@ def bench_options(*, rounds: int, only: str) -> BenchOptions:
     Raises:
         ToipLabError: one of them cannot be.
     """
+    from toiplab.bench.bench import Options as BenchOptions
+
     return BenchOptions.typed(rounds=rounds, only=only)
 
 
 def bench(lab_file: Path, *, release: str, options: BenchOptions, progress: Progress) -> None:
     """Hold the contests; a whole benchmark is written to docs/."""
+    from toiplab.bench import bench as benchmark
+
     request = Request.read(lab_file, release=release or None)
     outcomes = benchmark.bench(request, options, progress)
     if not options.whole:
@@ -333,6 +350,8 @@ def _run(context: Context, command: str) -> None:
 
 def doctor() -> None:
     """Print what this machine can do; end with status 2 where it cannot build."""
+    from toiplab.builders import advice
+
     extra = (*advice.of_releases(), *advice.of_last_build(Project().dist))
     found = machine_doctor.report(extra, builders=tuple(advice.of_packer()))
     machine_doctor.show(found)

@@ -7,13 +7,7 @@ from pathlib import Path
 from toiplab import manifest
 from toiplab.builders import direct
 from toiplab.builders.contract import Project, Request
-from toiplab.builders.packer.build import (
-    DEFAULT,
-    BuildOptions,
-    build_qemu,
-    build_virtualbox,
-    virtualbox_readiness,
-)
+from toiplab.builders.options import DEFAULT, BuildOptions
 from toiplab.errors import ToipLabError
 from toiplab.image.vmdk import Compression
 from toiplab.progress import Progress
@@ -51,17 +45,19 @@ def build(name: str, request: Request, progress: Progress, options: BuildOptions
             f"--compress {request.compression}: VirtualBox compresses what it exports itself",
             hint="leave it out, or take another builder: --builder direct",
         )
-    match name:
-        case "qemu":
-            return build_qemu(request, progress, options=options)
-        case "virtualbox":
-            return build_virtualbox(request, progress, options=options)
-        case _:
-            return direct.build(request, progress, releases=options.releases)
+    if name == direct.NAME:
+        return direct.build(request, progress, releases=options.releases)
+
+    from toiplab.builders.packer.build import build_qemu, build_virtualbox
+
+    by_packer = build_qemu if name == "qemu" else build_virtualbox
+    return by_packer(request, progress, options=options)
 
 
 def choose_builder() -> tuple[str, str]:
     """The builder that ``auto`` takes, and why: virtualbox where it can run, else direct."""
+    from toiplab.builders.packer.build import virtualbox_readiness
+
     try:
         return "virtualbox", virtualbox_readiness()
     except ToipLabError as error:

@@ -5,15 +5,15 @@ packages resolved, ISO checked -> packer: installer, first boot, packages -> dis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from toiplab import host
 from toiplab.builders import cache, space
 from toiplab.builders.contract import Request, check_machine, one_build_at_a_time
+from toiplab.builders.options import DEFAULT, BuildOptions
 from toiplab.builders.pack import Built, adopt, pack
-from toiplab.builders.packer import boot, failure, iso, qemu, virtualbox
+from toiplab.builders.packer import failure, iso, qemu, virtualbox
 from toiplab.builders.packer.client import Packer, Plugin
 from toiplab.builders.packer.failure import KvmError
 from toiplab.builders.packer.job import EMULATED, NATIVE, Job
@@ -22,30 +22,10 @@ from toiplab.builders.packer.watch import SilentError
 from toiplab.builders.packer.workspace import Workspace
 from toiplab.builders.plan import fresh_log, plan, scratch
 from toiplab.errors import ToipLabError
-from toiplab.machine.accelerator import Accelerator, Choice, KvmMemory, candidates
+from toiplab.machine.accelerator import Accelerator, KvmMemory, candidates
 from toiplab.progress import Progress
-from toiplab.releases import RELEASES, Release
 
 PROGRAMS = ("apt-get", "openssl", "ssh-keygen")
-
-
-@dataclass(frozen=True)
-class BuildOptions:
-    """How to build, where the lab file does not say.
-
-    The request's release is looked for in ``releases``, the one to prefer first. ``slow`` is
-    for a machine that VirtualBox runs at a fraction of a processor's speed; in QEMU the
-    ``accelerator`` tells. ``priority`` is the least important question that the installer
-    would ask if the preseed had no answer.
-    """
-
-    releases: Sequence[Release] = RELEASES
-    accelerator: Choice = "auto"
-    slow: bool = False
-    priority: boot.Priority = "critical"
-
-
-DEFAULT = BuildOptions()
 
 
 def build_qemu(request: Request, progress: Progress, *, options: BuildOptions = DEFAULT) -> Path:

@@ -8,6 +8,7 @@ error messages all read that one list.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -25,6 +26,9 @@ PACKAGES_FILE = PROJECT / "scripts" / "system-packages.txt"
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"  # mke2fs lives there; a user's PATH lacks it
 LOG_TAIL_LINES = 12
 STOP_GRACE_SECONDS = 15
+DISK_FULL = "No space left on device"  # ENOSPC, as programs tell it
+MEMORY = Path("/dev/shm")  # noqa: S108 -- a tmpfs, open to user namespaces
+MEMORY_LEFT = 2 << 30  # bytes that are left to everybody else
 TEMPORARY = Path("/var/tmp")  # noqa: S108 -- large, on disk, and open to user namespaces
 
 
@@ -88,6 +92,27 @@ def same_everywhere(epoch: int) -> dict[str, str]:
         "LOGNAME": "root",
         "SHELL": "/bin/sh",
     }
+
+
+def working_folder(size: int, *, memory: Path = MEMORY) -> Path:
+    """Where a system of ``size`` bytes is unpacked: in memory where there is plenty.
+
+    dpkg waits for the disk thousands of times, which memory does not need. A TMPDIR that is
+    set is heeded.
+    """
+    if "TMPDIR" in os.environ or not memory.is_dir():
+        return temporary_folder()
+    place = os.statvfs(memory)
+    room = min(place.f_bavail * place.f_frsize, available_memory() - MEMORY_LEFT)
+    fits = room > size and not place.f_flag & os.ST_NOEXEC and os.access(memory, os.W_OK)
+    return memory if fits and os.path.ismount(memory) else temporary_folder()
+
+
+def available_memory() -> int:
+    """How many bytes programs may still take without swapping: MemAvailable, proc(5)."""
+    text = Path("/proc/meminfo").read_text(encoding="ascii")
+    found = re.search(r"^MemAvailable: +(\d+) kB$", text, re.MULTILINE)
+    return int(found[1]) << 10 if found else 0
 
 
 def require(*programs: str) -> None:
@@ -180,6 +205,14 @@ def run(
             hint=hint,
         )
     return Finished(process.returncode, output)
+
+
+def disk_full(what: str, log: Path, place: Path) -> ToipLabError:
+    """The error for work that found no room for its result in ``place``."""
+    return ToipLabError(
+        f"{what}: the disk is full\n  log: {log}",
+        hint=f"free some space in {place} and in {temporary_folder()}",
+    )
 
 
 def stop_group(process: subprocess.Popen[bytes]) -> None:

@@ -185,11 +185,8 @@ def _compare(status: str, package_set: PackageSet, log: Path) -> None:
 def _failure(status: int, log: Path) -> ToipLabError:
     """The error for a failed mmdebstrap; its command line, very long, is in the log."""
     said = host.tail(log)
-    if "No space left on device" in said:
-        return ToipLabError(
-            f"mmdebstrap: the disk is full\n  log: {log}",
-            hint=f"free some space in {log.parent} and in {host.temporary_folder()}",
-        )
+    if host.DISK_FULL in said:
+        return host.disk_full("mmdebstrap", log, log.parent)
     hint = (
         "as an ordinary user this needs user namespaces: /etc/subuid and /etc/subgid with an "
         "entry for you, and newuidmap (package uidmap)"

@@ -20,17 +20,16 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from toiplab import files
+from toiplab import files, host
 from toiplab.builders.cache import Store, key_of
 from toiplab.builders.contract import Request
 from toiplab.builders.indexes import Index
 from toiplab.builders.packages import PackageSet
 from toiplab.builders.plan import Survey
-from toiplab.host import PROJECT
 from toiplab.image.vmdk import VmdkInfo
 
 DECIDING = ("mmdebstrap", "mke2fs", "debugfs")  # the host's programs whose version decides
-MAKES_PACKAGES = PROJECT / "toiplab/builders/bootstrap.py"
+MAKES_PACKAGES = host.PROJECT / "toiplab/builders/bootstrap.py"
 NAMESPACE = uuid.UUID("5b1d0c4a-6f0e-4a52-9c55-7f0b9d1f10e5")  # of toip-lab's own uuids
 ROOT, RESOLVED = "root.tar", "packages.json"
 FACTS = "facts.json"
@@ -80,6 +79,7 @@ def package_key(survey: Survey, signed: Sequence[Index], tools: Mapping[str, str
         rendered.debconf,
         repr(sorted(rendered.early.items())),
         MAKES_PACKAGES.read_bytes(),
+        repr(host.same_everywhere(epoch=0)),
         repr(sorted(tools.items())),
     )
 

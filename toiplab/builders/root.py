@@ -64,7 +64,7 @@ def make_filesystem(
     """
     host.require("mmdebstrap", "mke2fs", "mount", "tar")
     with (
-        _workspace() as folder,
+        _workspace(packages.stat().st_size) as folder,
         packages.open("rb") as base,
         _stage_tar(stage) as stage_tar,
         image.open("w+b") as out,
@@ -74,33 +74,38 @@ def make_filesystem(
         # the namespace's root reopens it by /dev/fd, and is "others" to this file
         os.fchmod(out.fileno(), 0o666)
         descriptors = [file.fileno() for file in (stage_tar, out, facts)]
-        host.run(
-            [
-                "mmdebstrap",
-                "--unshare-helper",
-                "bash",
-                folder / SCRIPT,
-                folder,
-                *map(str, descriptors),
-            ],
-            log=log,
-            stdin=base,
-            pass_fds=descriptors,
-            env=host.same_everywhere(epoch) | {"FS_UUID": str(uuid)},
-        )
+        try:
+            host.run(
+                [
+                    "mmdebstrap",
+                    "--unshare-helper",
+                    "bash",
+                    folder / SCRIPT,
+                    folder,
+                    *map(str, descriptors),
+                ],
+                log=log,
+                stdin=base,
+                pass_fds=descriptors,
+                env=host.same_everywhere(epoch) | {"FS_UUID": str(uuid)},
+            )
+        except ToipLabError as error:
+            if host.DISK_FULL in host.tail(log):
+                raise host.disk_full("the appliance's file system", log, image.parent) from error
+            raise
         os.fchmod(out.fileno(), 0o600)
         facts.seek(0)
         return _read_facts(facts)
 
 
 @contextmanager
-def _workspace() -> Iterator[Path]:
-    """A folder the namespace's root can write to; emptied as that root, who owns its files.
+def _workspace(size: int) -> Iterator[Path]:
+    """A folder with room for ``size`` bytes, emptied as the namespace's root, who fills it.
 
     For real root that is itself; for an ordinary user it is one of the others, who may add
     files but not touch the script.
     """
-    folder = Path(tempfile.mkdtemp(prefix="toip-lab-root-", dir=host.temporary_folder()))
+    folder = Path(tempfile.mkdtemp(prefix="toip-lab-root-", dir=host.working_folder(size)))
     if os.geteuid() != 0:
         folder.chmod(0o1777)
     try:

@@ -39,21 +39,24 @@ RECIPES = (
         "raw disk, EFI stub, no root needed",
         (
             *("mmdebstrap", "autopkgtest", "uidmap", "dpkg-dev", "systemd-boot-efi", "binutils"),
-            *("dosfstools", "e2fsprogs", "fdisk", "mtools", "uuid-runtime"),
+            *("dosfstools", "e2fsprogs", "fdisk", "mtools", "uuid-runtime", "libarchive13t64"),
         ),
         wants=("eatmydata",),
     ),
     Recipe(
         "fai-diskimage",
         "raw disk on a loop device, GRUB",
-        ("fai-server", "fai-setup-storage", "qemu-utils", "debootstrap", "e2fsprogs"),
+        (
+            *("fai-server", "fai-setup-storage", "qemu-utils", "debootstrap", "e2fsprogs"),
+            *("kmod", "udev", "zerofree"),
+        ),
     ),
     Recipe(
         "mkosi",
         "raw disk by systemd-repart, GRUB",
         (
             *("mkosi", "systemd-repart", "systemd-container", "grub-pc-bin", "grub2-common"),
-            *("dosfstools", "e2fsprogs", "mtools", "cpio", "zstd"),
+            *("dosfstools", "e2fsprogs", "mtools", "cpio", "kmod", "udev", "zstd"),
         ),
     ),
     Recipe(

@@ -19,11 +19,13 @@ STYLE = """
     .ours { font-weight: 600 }
     .faint { fill: #59636e }
     rect { fill: #8c959f }
+    rect.page { fill: #ffffff }
     rect.ours { fill: #0969da }
     @media (prefers-color-scheme: dark) {
       text { fill: #e6edf3 }
       .faint { fill: #9198a1 }
       rect { fill: #6e7681 }
+      rect.page { fill: #0d1117 }
       rect.ours { fill: #4493f8 }
     }
 """
@@ -46,7 +48,11 @@ def picture(outcomes: Sequence[Outcome]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         f'width="{WIDTH}" height="{height}" role="img">\n'
         "  <title>Median times, in seconds, with ratios to the first of each group</title>\n"
-        f"  <style>{STYLE}  </style>\n" + "".join(f"  {part}\n" for part in parts) + "</svg>\n"
+        f"  <style>{STYLE}  </style>\n"
+        # a page of its own: not every viewer asks for the dark one
+        f'  <rect class="page" width="{WIDTH}" height="{height}" rx="6"/>\n'
+        + "".join(f"  {part}\n" for part in parts)
+        + "</svg>\n"
     )
 
 

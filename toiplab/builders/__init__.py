@@ -38,13 +38,9 @@ def build(name: str, request: Request, progress: Progress, options: BuildOptions
     """
     check_builder(name)
     if name == AUTO:
-        name, why = choose_builder()
+        name, why = choose_builder(request.compression)
         progress.note(f"builder: {name}: {why}")
-    if name == "virtualbox" and request.compression is not Compression.FAST:
-        raise ToipLabError(
-            f"--compress {request.compression}: VirtualBox compresses what it exports itself",
-            hint="leave it out, or take another builder: --builder direct",
-        )
+    check_compression(name, request.compression)
     if name == direct.NAME:
         return direct.build(request, progress, releases=options.releases)
 
@@ -54,12 +50,27 @@ def build(name: str, request: Request, progress: Progress, options: BuildOptions
     return by_packer(request, progress, options=options)
 
 
-def choose_builder() -> tuple[str, str]:
-    """The builder that ``auto`` takes, and why: virtualbox where it can run, else direct."""
+def check_compression(name: str, compression: Compression) -> None:
+    """Check that a builder can compress that hard.
+
+    Raises:
+        ToipLabError: it is virtualbox, which has no say in it.
+    """
+    if name == "virtualbox" and compression is not Compression.FAST:
+        raise ToipLabError(
+            f"--compress {compression}: VirtualBox compresses what it exports itself",
+            hint="leave it out, or take another builder: --builder direct",
+        )
+
+
+def choose_builder(compression: Compression = Compression.FAST) -> tuple[str, str]:
+    """The builder that ``auto`` takes, and why: virtualbox where it can do it, else direct."""
     from toiplab.builders.packer.build import virtualbox_readiness
 
     try:
-        return "virtualbox", virtualbox_readiness()
+        why = virtualbox_readiness()
+        check_compression("virtualbox", compression)
+        return "virtualbox", why
     except ToipLabError as error:
         return direct.NAME, f"it needs no hypervisor and no root ({error.message})"
 

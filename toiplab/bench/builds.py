@@ -26,9 +26,21 @@ def images(ground: Ground, copy: Copy, shop: Workshop | ToipLabError, *, rounds:
         (
             recipes.floor(ground),
             Contestant(
-                "toip-lab",
-                "OVA: overlay, services, disk with GRUB, compressed VMDK",
-                lambda _: copy.build(),
+                "toip-lab, anew",
+                "OVA: packages, overlay, services, disk with GRUB, compressed VMDK (`--fresh`)",
+                lambda _: copy.build("--fresh"),
+                ours=True,
+            ),
+            Contestant(
+                "toip-lab, lab changed",
+                "the same OVA, its layer of packages kept",
+                lambda _: copy.changed().build(),
+                ours=True,
+            ),
+            Contestant(
+                "toip-lab, nothing changed",
+                "the same OVA, found to be up to date",
+                lambda _: copy.built().build(),
                 ours=True,
             ),
             *(recipes.contestant(recipe, shop, ground) for recipe in recipes.RECIPES),

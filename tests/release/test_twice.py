@@ -41,6 +41,7 @@ def build_ova(_, lab="", builder="", release="", mirror="", compress=""):
         "folder": os.getcwd(), "user": os.geteuid(), "host": socket.gethostname(),
         "umask": os.umask(0o022), "zone": time.strftime("%z"), "language": os.environ["LANG"],
         "processors": len(os.sched_getaffinity(0)), "now": time.time(),
+        "modified": os.stat("tasks.py").st_mtime,
         "files": sorted(str(p) for p in Path().rglob("*") if p.is_file() and ".git" not in p.parts),
     }
     Path("dist").mkdir()
@@ -126,6 +127,7 @@ def test_the_circumstances_of_a_build(request_: Request, work: Path) -> None:
     assert (seen["user"] != os.geteuid(), seen["host"] != socket.gethostname()) == (root, root)
     assert (seen["processors"] < len(os.sched_getaffinity(0))) == varied["processors"]
     ahead = seen["now"] - time.time() > (twice.DAYS_AHEAD - 1) * 86400
+    assert seen["modified"] == (work / "c/tasks.py").stat().st_mtime
     assert ahead == varied["clock"] == bool(host.which("faketime"))
 
 

@@ -59,6 +59,7 @@ def request_(tmp_path: Path) -> Request:
     (top / "labs").mkdir(parents=True)
     (top / "build/cache/debs/partial").mkdir(parents=True)
     (top / "build/cache/debs/a.deb").write_text("a package")
+    (top / "build/cache/debs/lock").touch(mode=0o640)
     (top / "tasks.py").write_text(TASKS)
     (top / ".gitignore").write_text("*.secrets.yml\nbuild\nignored\n")
     for name in ("first", "second"):
@@ -140,7 +141,7 @@ def test_another_user_leaves_this_machine_as_it_was(request_: Request, work: Pat
     rebuild.rebuild(copy, twice.elsewhere(work)[0], work=work, log=work / "log")
 
     assert (work / "c/build/cache/debs/a.deb").read_text() == "a package"
-    assert not (work / "c/build/cache/debs/partial").exists()
+    assert [path.name for path in (work / "c/build/cache/debs").iterdir()] == ["a.deb"]
     assert [Path("/etc/passwd").read_bytes(), socket.gethostname(), deb.stat().st_uid] == before
     assert (work / "c/dist/toip.ova").stat().st_uid == rebuild.UID
 

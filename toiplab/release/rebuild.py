@@ -75,17 +75,14 @@ def copy_checkout(request: Request, top: Path) -> Request:
 
 def share_packages(source: Project, copy: Project) -> None:
     """Give a copy the packages that were downloaded for another; nothing else of its cache."""
-    debs = source.cache / "debs"
-    if debs.is_dir():
-        shutil.copytree(
-            debs,
-            copy.cache / "debs",
-            copy_function=_link,
-            ignore=shutil.ignore_patterns("partial"),
-        )
+    debs = copy.cache / "debs"
+    debs.mkdir(parents=True)
+    for deb in (source.cache / "debs").glob("*.deb"):
+        link_or_copy(str(deb), str(debs / deb.name))
 
 
-def _link(source: str, target: str) -> None:
+def link_or_copy(source: str, target: str) -> None:
+    """Give a file a second name, or make a second file of it where that cannot be."""
     try:
         os.link(source, target)
     except OSError:  # another file system

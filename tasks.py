@@ -126,7 +126,7 @@ def compare(_: Context, first: str, second: str, *, lab: str = "", accel: str = 
         "lab": f"the lab whose packages all contestants install (default: {DEFAULT_LAB})",
         "release": "auto, buster (10.13) or bullseye (11); default: what the lab file says",
         "rounds": "how often each contestant runs; those that take minutes run once",
-        "only": "some contests, such as builds,vmdk (no space between); docs/ stays as it is",
+        "only": "some contests, such as builds,vmdk (no space between); others stay as last held",
     }
 )
 def bench(

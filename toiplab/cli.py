@@ -276,13 +276,14 @@ def bench_options(*, rounds: int, only: str) -> BenchOptions:
 
 
 def bench(lab_file: Path, *, release: str, options: BenchOptions, progress: Progress) -> None:
-    """Hold the contests; a whole benchmark is written to docs/."""
+    """Hold the contests; docs/ is written once all have been held on the same packages."""
     from toiplab.bench import bench as benchmark
 
     request = Request.read(lab_file, release=release or None)
     outcomes = benchmark.bench(request, options, progress)
-    if not options.whole:
-        progress.note("not all contests: docs/ stays as it is")
+    held = [outcome.name for outcome in outcomes]
+    if missing := [name for name in benchmark.CONTESTS if name not in held]:
+        progress.note(f"docs/ stays as it is until these are held too: {', '.join(missing)}")
         return
     top = request.project.top
     for path in benchmark.write(outcomes, top / "docs", command="invoke bench"):

@@ -12,8 +12,9 @@ from xml.etree import ElementTree
 import pytest
 
 from toiplab.bench import plot, table
-from toiplab.bench.bench import Options, write
+from toiplab.bench.bench import CONTESTS, Options, write
 from toiplab.bench.contest import Measured, Outcome, Standing
+from toiplab.bench.outcomes import Outcomes
 from toiplab.errors import ToipLabError
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "bench"
@@ -98,7 +99,20 @@ def test_options_that_cannot_be(rounds: int, only: str, said: str) -> None:
         Options.typed(rounds=rounds, only=only)
 
 
-def test_only_some_contests_leave_the_page_alone() -> None:
-    assert Options.typed(rounds=1, only="").whole
-    assert not Options.typed(rounds=1, only="vmdk").whole
+def test_contests_are_held_in_one_order() -> None:
+    assert Options.typed(rounds=1, only="").only == CONTESTS
     assert Options.typed(rounds=1, only="vmdk, builds").only == ("builds", "vmdk")
+
+
+def test_outcomes_are_kept_by_the_packages_they_were_held_on(tmp_path: Path) -> None:
+    builds, boot = OUTCOMES
+    outcomes = Outcomes.on("a" * 64, tmp_path)
+    outcomes.keep(boot)
+    outcomes.keep(builds)
+    outcomes.keep(Outcome("boot", "Another run", boot.standings))
+
+    kept = outcomes.kept(("builds", "vmdk", "boot"))
+
+    assert kept[0] == builds
+    assert [each.title for each in kept] == [builds.title, "Another run"]
+    assert Outcomes.on("b" * 64, tmp_path).kept(("builds", "boot")) == ()

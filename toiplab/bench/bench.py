@@ -11,6 +11,7 @@ from toiplab import files
 from toiplab.bench import builds, facts, plot, product, recipes, table
 from toiplab.bench.contest import Contest, Outcome
 from toiplab.bench.ground import Ground, common_ground
+from toiplab.bench.outcomes import Outcomes
 from toiplab.bench.product import Copy
 from toiplab.bench.run import hold
 from toiplab.bench.workshop import Workshop, workshop
@@ -46,14 +47,11 @@ class Options:
                 )
         return cls(rounds, tuple(each for each in CONTESTS if not wanted or each in wanted))
 
-    @property
-    def whole(self) -> bool:
-        """Whether all contests are held, so that there is a page to write."""
-        return self.only == CONTESTS
-
 
 def bench(request: Request, options: Options, progress: Progress) -> tuple[Outcome, ...]:
     """Hold the contests; the ratios are printed as they come.
+
+    Returns the outcomes of these and of others that were held on the same packages before.
 
     Raises:
         ToipLabError: there is no common ground, such as a package set, to hold them on.
@@ -67,7 +65,7 @@ def bench(request: Request, options: Options, progress: Progress) -> tuple[Outco
         ) as ground,
     ):
         copy = product.copy_checkout(ground, Path(scratch, "checkout"))
-        outcomes = []
+        outcomes = Outcomes.on(ground.package_set.digest, folder / "outcomes")
         for contest in _contests(
             ground=ground,
             copy=copy,
@@ -76,10 +74,11 @@ def bench(request: Request, options: Options, progress: Progress) -> tuple[Outco
             scratch=Path(scratch),
             progress=progress,
         ):
-            outcomes.append(hold(contest, progress, scratch=Path(scratch)))
-            for line in table.lines(outcomes[-1]):
+            outcome = hold(contest, progress, scratch=Path(scratch))
+            outcomes.keep(outcome)
+            for line in table.lines(outcome):
                 progress.note(f"  {line}")
-        return tuple(outcomes)
+        return outcomes.kept(CONTESTS)
 
 
 def _contests(

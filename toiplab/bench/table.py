@@ -27,8 +27,8 @@ def page(outcomes: Sequence[Outcome], setting: Setting, *, plot: str) -> str:
     facts = "".join(f"| {name} | {value} |\n" for name, value in setting.facts)
     return (
         "# Benchmark\n\n"
-        f"Written by `{setting.command}`. All contestants of a table ran in turn, on one machine,\n"
-        "from one package archive on loopback. Seconds are this machine's; the ratios, to the\n"
+        f"Written by `{setting.command}`. All contestants of a table ran in turn in one run, from\n"
+        "one package archive on loopback. Seconds are this machine's; the ratios, to the\n"
         "first row, are what to compare. Those of the processors' time hardly depend on what else\n"
         "the machine did.\n\n"
         f"![The medians as bars]({plot})\n"

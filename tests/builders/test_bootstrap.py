@@ -119,7 +119,7 @@ def test_what_mmdebstrap_is_told(
     ]
     environment = (record / "env").read_text(encoding="utf-8").splitlines()
     assert "SOURCE_DATE_EPOCH=1662805020" in environment
-    assert "TMPDIR=/var/tmp" in environment
+    assert {"TMPDIR=/dev/shm", "TMPDIR=/var/tmp"} & set(environment)
     assert (record / "debs").read_text(encoding="utf-8").split() == [
         "base_1_amd64.deb",
         "pbx_1%3a16_amd64.deb",

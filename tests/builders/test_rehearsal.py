@@ -304,7 +304,7 @@ def test_nothing_is_left_of_an_interruption(
     temporary: Path,
 ) -> None:
     stored, log = tmp_path / "request", request_for_auto.folder / "build.log"
-    stored.write_bytes(pickle.dumps((request_for_auto, known)))
+    stored.write_bytes(pickle.dumps((replace(request_for_auto, fresh=True), known)))
     log.unlink()
     finished = {path: path.stat().st_mtime_ns for path in built.parent.iterdir()}
     process = subprocess.Popen(

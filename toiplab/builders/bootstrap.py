@@ -31,6 +31,7 @@ UNSAFE_IO = PurePosixPath("etc/dpkg/dpkg.cfg.d/toip-lab-build")  # no fsync: a q
 ARCHIVES = PurePosixPath("var/cache/apt/archives")
 LISTS = PurePosixPath("var/lib/apt/lists")
 PREFERENCES = PurePosixPath("etc/apt/preferences.d/toip-lab-build")
+ROOM = 256 << 20  # for the indexes that apt makes of its own, logs, the initramfs
 STATUS = PurePosixPath("var/lib/dpkg/status")
 SKELETON = "skeleton.tar"
 ANSWERS = PurePosixPath("tmp/debconf-answers")  # mmdebstrap empties /tmp at the end
@@ -75,13 +76,23 @@ def make_root(
             log=log,
             cwd=Path("/"),  # mmdebstrap's namespace must be able to enter it
             env=host.same_everywhere(package_set.epoch)
-            | {"TMPDIR": str(host.temporary_folder()), "DEBIAN_FRONTEND": "noninteractive"},
+            | {
+                "TMPDIR": str(host.working_folder(_unpacked_size(package_set))),
+                "DEBIAN_FRONTEND": "noninteractive",
+            },
             umask=0o022,
             check=False,
         )
         if ended.status != 0:
             raise _failure(ended.status, log)
         _compare((work / "status").read_text(encoding="utf-8"), package_set, log)
+
+
+def _unpacked_size(package_set: PackageSet) -> int:
+    """What mmdebstrap fills its folder with, in bytes: the system, and what it is made from."""
+    packages = sum(package.installed_size + package.size for package in package_set.packages)
+    lists = sum(path.stat().st_size for path in package_set.lists.glob("*_*"))
+    return packages + lists + ROOM
 
 
 def _command(package_set: PackageSet, work: Path, target: Path, *, answered: bool) -> list[str]:

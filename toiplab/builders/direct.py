@@ -6,6 +6,7 @@ packages (apt, mmdebstrap) -> lab layer (provision.sh, mke2fs) -> disk -> VMDK -
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from toiplab.builders import bootstrap, cache, freshness, layers, pack, root, sp
 from toiplab.builders.cache import Store
 from toiplab.builders.contract import Request, check_machine, one_build_at_a_time
 from toiplab.builders.layers import DiskLayer, PackageLayer
-from toiplab.builders.plan import Survey, fetch, fresh_log, scratch, survey
+from toiplab.builders.plan import Survey, choose, fetch, fresh_log, scratch, survey
 from toiplab.host import require
 from toiplab.image import disk, inodes
 from toiplab.image.vmdk import VmdkInfo
@@ -39,17 +40,20 @@ def build(request: Request, progress: Progress, *, releases: Sequence[Release] =
     require(*PROGRAMS)
     space.check_host(request)
     with one_build_at_a_time(request.project), scratch(request) as folder:
-        found = survey(request, progress, releases)
-        tools = doctor.versions(layers.DECIDING)
+        with ThreadPoolExecutor(1) as pool:
+            versions = pool.submit(doctor.versions, layers.DECIDING)
+            chosen = choose(request, progress, releases)
+        tools = versions.result()
         if not request.fresh:
-            kept = freshness.up_to_date(request, found.chosen, builder=NAME, tools=tools)
+            kept = freshness.up_to_date(request, chosen, builder=NAME, tools=tools)
             if kept is not None:
                 progress.note(
                     f"{kept.relative_to(request.project.top)} is up to date; --fresh builds it anew"
                 )
                 return kept
         with cache.opened(request.project.cache) as store:
-            work = Work(request, found, tools, store, folder, fresh_log(request, "build.log"))
+            found, log = survey(request, chosen), fresh_log(request, "build.log")
+            work = Work(request, found, tools, store, folder, log)
             packages = work.packages(progress)
             compressed = work.disk(packages, progress)
             built = pack.Built(NAME, request, packages.package_set, PROGRAMS)

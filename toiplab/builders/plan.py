@@ -56,11 +56,12 @@ def plan(request: Request, progress: Progress, *, log: Path, releases: Sequence[
     Raises:
         ToipLabError: the packages cannot be had, or another lab's OVA has this one's name.
     """
-    return fetch(survey(request, progress, releases), request, progress, log=log)
+    chosen = choose(request, progress, releases)
+    return fetch(survey(request, chosen), request, progress, log=log)
 
 
-def survey(request: Request, progress: Progress, releases: Sequence[Release]) -> Survey:
-    """Decide what to build, and where its packages come from.
+def choose(request: Request, progress: Progress, releases: Sequence[Release]) -> Chosen:
+    """Decide which release to build, and where its packages come from.
 
     Raises:
         ToipLabError: no place answers, or another lab's OVA has this one's name.
@@ -69,6 +70,11 @@ def survey(request: Request, progress: Progress, releases: Sequence[Release]) ->
         request.release, progress=progress, mirror=request.mirror, releases=releases
     )
     check_owner(request, chosen.release.version)
+    return chosen
+
+
+def survey(request: Request, chosen: Chosen) -> Survey:
+    """Render the lab for the release that is built."""
     given = inputs(request, chosen)
     standard = ("standard",) if "standard" in request.lab.tasks else ()
     return Survey(chosen, given, render.render(given), (*PRIORITIES, *standard))

@@ -11,7 +11,8 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -93,31 +94,44 @@ def _choose(
     wanted = list(releases) if name == AUTO else [_named(name, releases)]
     own = _mirror(mirror) if mirror is not None else None
     reasons: list[str] = []
-    for release in wanted:
-        places: Iterable[Archive] = [own] if own else places_of(release)
-        failed: list[str] = []
-        for place in places:
-            sources = sources_of(release, place)
+    pool = ThreadPoolExecutor()
+    asked = [pool.submit(_answering, release, own) for release in wanted]  # all at once
+    try:
+        for release, answer in zip(wanted, asked, strict=True):
             try:
-                found = ask(sources, release)
+                chosen = answer.result()
             except OutOfReachError as error:
-                failed.append(str(error))
-            else:
-                if reasons:
-                    first = wanted[0]
-                    progress.warn(
-                        f"{first.title} is what is asked for, but its packages are out of reach: "
-                        f"{reasons[0]}"
-                    )
-                    progress.warn(
-                        f"building {release.title} instead, with the same Asterisk "
-                        f"{release.asterisk}; to insist: --release {first.codename}"
-                    )
-                return Chosen(release, sources, reasons[0] if reasons else "", found)
-        reasons.append("; ".join(failed) or "no mirror is known for it")
+                reasons.append(str(error))
+                continue
+            if reasons:
+                _tell_of_another(wanted[0], release, reasons[0], progress)
+            return replace(chosen, instead_of="".join(reasons[:1]))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
     lines = [f"{r.title}: {why}" for r, why in zip(wanted, reasons, strict=True)]
     raise ToipLabError(
         "the packages are out of reach\n  " + "\n  ".join(lines), hint=UNREACHABLE_HINT
+    )
+
+
+def _answering(release: Release, own: Archive | None) -> Chosen:
+    """The release, with the first place of its packages that answers; ``own`` is the only one."""
+    places: Iterable[Archive] = [own] if own else places_of(release)
+    failed: list[str] = []
+    for place in places:
+        sources = sources_of(release, place)
+        try:
+            return Chosen(release, sources, signed=ask(sources, release))
+        except OutOfReachError as error:
+            failed.append(str(error))
+    raise OutOfReachError("; ".join(failed) or "no mirror is known for it")
+
+
+def _tell_of_another(wanted: Release, taken: Release, why: str, progress: Progress) -> None:
+    progress.warn(f"{wanted.title} is what is asked for, but its packages are out of reach: {why}")
+    progress.warn(
+        f"building {taken.title} instead, with the same Asterisk {taken.asterisk}; "
+        f"to insist: --release {wanted.codename}"
     )
 
 

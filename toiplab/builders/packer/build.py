@@ -117,8 +117,8 @@ def virtualbox_readiness() -> str:
     Raises:
         ToipLabError: what it lacks, with the mend.
     """
+    box = VirtualBox.find()  # the one that is rarer, and quicker to look for
     packer = _packer_for(virtualbox.PLUGIN)
-    box = VirtualBox.find()
     if not box.can_start_machines:
         raise failure.no_driver()
     host.require(*PROGRAMS)

@@ -2,7 +2,7 @@
 # A second run sets nothing up again.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ova smoke boot bench test fast lint lock clean
+.PHONY: help setup ova smoke boot release bench test fast lint lock clean
 
 invoke := .venv/bin/invoke
 
@@ -27,6 +27,9 @@ boot: setup ## Boot the newest OVA, with its console here; option: OVA=dist/….
 
 bench: setup ## Measure builds beside other tools (15 minutes); options: LAB=… RELEASE=… ROUNDS=… ONLY=…
 	@$(invoke) bench $(call options,LAB RELEASE ROUNDS ONLY)
+
+release: setup ## Lay out a release of the examined OVA; options: OVA=… KEY=… WITH_SECRETS=1 TAGGED=1
+	@$(invoke) release $(call options,OVA KEY) $(if $(WITH_SECRETS),--with-secrets) $(if $(TAGGED),--tagged)
 
 test: setup ## Lint, unit tests, build, boot and exam
 	@$(invoke) test

@@ -12,7 +12,6 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from toiplab import cli
-from toiplab.errors import ToipLabError
 
 DEFAULT_LAB = "labs/isi.yml"
 
@@ -140,8 +139,12 @@ def bench(
 
 @task(
     help={
-        "lab": f"the lab file (default: {DEFAULT_LAB})",
-        "check": "build it twice, under other circumstances, and compare every byte",
+        "ova": "the OVA (default: the newest in dist/)",
+        "key": "sign with this secret key, of minisign or of ssh-keygen",
+        "with-secrets": "publish the lab's secrets as well, which the OVA holds in any case",
+        "tagged": "the commit must carry the version's tag, and CHANGELOG.md its section",
+        "check": "instead: build the OVA twice, under other circumstances, and compare every byte",
+        "lab": f"with --check: the lab file (default: {DEFAULT_LAB})",
         "release": "with --check: as for build-ova",
         "mirror": "with --check: as for build-ova",
         "compress": "with --check: as for build-ova",
@@ -150,16 +153,21 @@ def bench(
 def release(
     _: Context,
     *,
-    lab: str = DEFAULT_LAB,
+    ova: str = "",
+    key: str = "",
+    with_secrets: bool = False,
+    tagged: bool = False,
     check: bool = False,
+    lab: str = DEFAULT_LAB,
     release: str = "",
     mirror: str = "",
     compress: str = "fast",
 ) -> None:
-    """Prove that a build can be repeated: the same OVA, byte for byte."""
+    """Lay out what is published of an OVA that passed its exam, in dist/release/."""
     with cli.reporting() as progress:
         if not check:
-            raise ToipLabError("release: nothing to do", hint="to build twice: --check")
+            cli.release(ova, key=key, with_secrets=with_secrets, tagged=tagged, progress=progress)
+            return
         cli.check_release(
             Path(lab),
             release=release,

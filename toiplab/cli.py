@@ -35,7 +35,9 @@ from toiplab.image.vmdk import Compression
 from toiplab.lab.load import load
 from toiplab.machine.accelerator import Choice, KvmMemory
 from toiplab.progress import Progress
-from toiplab.release import twice
+from toiplab.release import gate, twice
+from toiplab.release.publish import Layout, publish
+from toiplab.release.signing import read_key
 from toiplab.releases import RELEASES, by_codename
 
 # A build starts at once: what only other tasks need is imported by them.
@@ -302,6 +304,26 @@ def check_release(
     if twice.check(request, progress=progress):
         raise Exit(f"not the same: both OVAs and their logs are in {twice.kept(request)}", code=1)
     progress.note("the same, byte for byte")
+
+
+def release(given: str, *, key: str, with_secrets: bool, tagged: bool, progress: Progress) -> None:
+    """Lay out a release of an OVA, once everything that it claims has been checked."""
+    project = Project()
+    layout = Layout(read_key(Path(key)) if key else None, with_secrets)
+    proven = gate.check(
+        Path(given) if given else newest_ova(project.dist),
+        project,
+        with_secrets=with_secrets,
+        tagged=tagged,
+        progress=progress,
+    )
+    if proven.notes.name != proven.version:
+        progress.warn(f"the notes are those of [{proven.notes.name}] in CHANGELOG.md: a rehearsal")
+    folder = project.dist / "release"
+    with progress.step(f"Lay out {folder.relative_to(project.top)}"):
+        assets = publish(proven, layout, folder)
+    for asset in assets:
+        progress.note(f"{asset.stat().st_size:>12,} {asset.name}")
 
 
 def accelerator(given: str) -> Choice:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from toiplab import manifest, releases
+from toiplab import files, manifest, releases
 from toiplab.errors import ToipLabError
 from toiplab.exam.subject import Guest, Subject
 from toiplab.host import PROJECT
@@ -40,9 +39,7 @@ class Candidate:
             ToipLabError: naming the file, the place and what is wrong there.
         """
         self.ova.verify()
-        with self.ova.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != self.manifest.ova_sha256:
+        if files.sha256(self.ova.path) != self.manifest.ova_sha256:
             raise _of_another_file(self.ova.path, f"SHA-256 {self.manifest.ova_sha256}")
 
     def machine(
@@ -103,7 +100,7 @@ def read_candidate(path: Path, lab_file: Path | None = None) -> Candidate:
         raise _of_another_file(path, f"{built.ova}, {built.ova_bytes} bytes")
     lab_path = lab_file or PROJECT / built.lab.file
     lab = load(lab_path)
-    if hashlib.sha256(lab_path.read_bytes()).hexdigest() != built.lab.sha256:
+    if files.sha256(lab_path) != built.lab.sha256:
         if lab.name != built.lab.name:
             raise ToipLabError(
                 f"{lab_path}: is lab {lab.name}, and {path.name} was built from {built.lab.file}",

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from toiplab.exam import junit
+from toiplab.exam import junit, record
 from toiplab.exam.candidate import Candidate
 from toiplab.exam.runner import Report, print_summary
 from toiplab.progress import Progress
@@ -30,6 +30,11 @@ class Results:
     def junit(self) -> Path:
         """What each check found."""
         return self.folder / "junit.xml"
+
+    @property
+    def record(self) -> Path:
+        """Which OVA it was, and how it ended."""
+        return self.folder / "exam.json"
 
     @property
     def calls(self) -> Path:
@@ -59,7 +64,7 @@ class Results:
         """Remove what an exam before has left."""
         self.folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.calls, ignore_errors=True)
-        for kind in ("*.html", "*.xml", "*.pcap", "*.log", "*.png"):
+        for kind in ("*.json", "*.html", "*.xml", "*.pcap", "*.log", "*.png"):
             for file in self.folder.glob(kind):
                 file.unlink()
 
@@ -71,13 +76,15 @@ class Results:
         *,
         began: float,
         where: str,
+        whole: bool = False,
         name: str = "",
         boots: tuple[Boot, ...] = (),
     ) -> None:
         """Write the report and the results, and print the summary.
 
-        ``began`` is in seconds since 1970; ``where`` names what the machine ran on. One that
-        was up already has a ``name``: it is not known to be the OVA's.
+        ``began`` is in seconds since 1970; ``where`` names what the machine ran on; ``whole``
+        says that nothing was left out. A machine that was up already has a ``name``: it is
+        not known to be the OVA's, and no record of an exam of the OVA is written.
         """
         exam = Exam(
             name=name or candidate.ova.path.name,
@@ -98,4 +105,17 @@ class Results:
         junit.write(report, self.junit)
         with progress.step("Write the report"):
             page.write(exam, self.page)
+        if exam.ova:
+            done = record.of(
+                report,
+                ova=exam.ova,
+                ova_sha256=exam.sha256,
+                whole=whole,
+                began=began,
+                seconds=exam.seconds,
+                accelerator=where,
+                page=self.page,
+                junit=self.junit,
+            )
+            record.write(done, self.record)
         progress.note(f"report: {self.page}")

@@ -49,6 +49,11 @@ class Options:
     nat_only: bool = False
     keep: Callable[[Machine], None] | None = None
 
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is left out."""
+        return self.plan == Plan() and not self.nat_only
+
 
 def smoke(
     ova: Path,
@@ -96,6 +101,7 @@ def smoke(
             progress,
             began=began,
             where=machine.accelerator.upper(),
+            whole=options.whole,
             boots=tuple(examination.boots),
         )
         if options.keep and machine.running:

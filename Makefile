@@ -2,7 +2,7 @@
 # A second run sets nothing up again.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ova smoke boot release bench test fast lint lock clean
+.PHONY: help setup ova smoke boot bench release test fast lint lock clean
 
 invoke := .venv/bin/invoke
 

@@ -35,9 +35,7 @@ from toiplab.image.vmdk import Compression
 from toiplab.lab.load import load
 from toiplab.machine.accelerator import Choice, KvmMemory
 from toiplab.progress import Progress
-from toiplab.release import gate, twice
-from toiplab.release.publish import Layout, publish
-from toiplab.release.signing import read_key
+from toiplab.release import twice
 from toiplab.releases import RELEASES, by_codename
 
 # A build starts at once: what only other tasks need is imported by them.
@@ -308,6 +306,11 @@ def check_release(
 
 def release(given: str, *, key: str, with_secrets: bool, tagged: bool, progress: Progress) -> None:
     """Lay out a release of an OVA, once everything that it claims has been checked."""
+    from toiplab.exam.candidate import newest_ova
+    from toiplab.release import gate
+    from toiplab.release.publish import Layout, publish
+    from toiplab.release.signing import read_key
+
     project = Project()
     layout = Layout(read_key(Path(key)) if key else None, with_secrets)
     proven = gate.check(

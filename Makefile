@@ -2,7 +2,7 @@
 # A second run sets nothing up again.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ova smoke boot bench release test fast lint lock clean
+.PHONY: help setup ova smoke boot bench release import test fast lint lock clean
 
 invoke := .venv/bin/invoke
 
@@ -19,8 +19,8 @@ setup: ## Install what this machine lacks: system packages, Python environment
 ova: setup ## Build the OVA; options: LAB=labs/isi.yml RELEASE=auto BUILDER=auto MIRROR=… ISO=… COMPRESS=best FRESH=1
 	@$(invoke) build-ova $(call options,LAB RELEASE BUILDER MIRROR ISO COMPRESS) $(if $(filter command,$(origin FRESH)),--fresh)
 
-smoke: setup ## Boot the newest OVA and examine it; options: OVA=dist/….ova LAB=labs/….yml
-	@$(invoke) smoke $(call options,OVA LAB)
+smoke: setup ## Boot the newest OVA and examine it; options: OVA=dist/….ova LAB=labs/….yml ACCEL=kvm
+	@$(invoke) smoke $(call options,OVA LAB ACCEL)
 
 boot: setup ## Boot the newest OVA, with its console here; option: OVA=dist/….ova
 	@$(invoke) boot $(call options,OVA)
@@ -31,13 +31,16 @@ bench: setup ## Measure builds beside other tools (15 minutes); options: LAB=…
 release: setup ## Lay out a release of the examined OVA; options: OVA=… KEY=… WITH_SECRETS=1 TAGGED=1
 	@$(invoke) release $(call options,OVA KEY) $(if $(WITH_SECRETS),--with-secrets) $(if $(TAGGED),--tagged)
 
+import: setup ## Import the default lab's OVA into VirtualBox (as root), and read the machine back
+	@.venv/bin/pytest tests/virtualbox/test_import.py -k test_the_machine_is_what_the_lab_file_says
+
 test: setup ## Lint, unit tests, build, boot and exam
 	@$(invoke) test
 
 fast: setup ## The tests that build and boot nothing
 	@.venv/bin/pytest -n 2 -m "not boot"
 
-lint: setup ## ruff, mypy and shellcheck
+lint: setup ## ruff, mypy, shellcheck, and the linters of workflows
 	@$(invoke) lint
 
 lock: setup ## Renew requirements.lock from pyproject.toml; UPGRADE=1 takes newer versions

@@ -186,7 +186,7 @@ def doctor(_: Context) -> None:
 
 @task
 def lint(context: Context) -> None:
-    """Check the code: ruff, mypy, shellcheck."""
+    """Check the code and the workflows: ruff, mypy, shellcheck, check-jsonschema, zizmor."""
     with cli.reporting() as progress:
         cli.lint(context, progress)
 

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from toiplab.exam.smoke import Options
     from toiplab.machine.machine import Machine
 
+WORKFLOWS = ".github/workflows/*.yml"
+
 
 @contextmanager
 def reporting() -> Iterator[Progress]:
@@ -357,6 +359,8 @@ def lint(context: Context, progress: Progress) -> None:
         "ruff format --quiet --check .",
         "mypy",
         f"shellcheck .ci/run {scripts}",
+        f"check-jsonschema --quiet --builtin-schema vendor.github-workflows {WORKFLOWS}",
+        f"zizmor --offline --quiet --no-progress {WORKFLOWS}",
     ):
         with progress.step(command.split()[0]):
             _run(context, command)

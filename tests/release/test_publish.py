@@ -77,6 +77,16 @@ def test_the_secrets_are_beside_the_ova_where_that_was_asked_for(
     assert given == proven.candidate.secrets.model_dump(exclude={"salt"})
 
 
+def test_a_hand_out_goes_with_the_secrets(proven: Proven, folder: Path) -> None:
+    (folder.parent / "toip.handout.pdf").write_bytes(b"%PDF")
+
+    without = [path.name for path in publish(proven, Layout(), folder)]
+    with_it = [path.name for path in publish(proven, Layout(with_secrets=True), folder)]
+
+    assert without == ALWAYS
+    assert sorted({*with_it} - {*ALWAYS}) == ["toip.handout.pdf", "toip.secrets.yml"]
+
+
 def test_the_report_is_packed_without_what_was_recorded(proven: Proven, folder: Path) -> None:
     proven.results.lab_capture.write_bytes(b"a PIN")
     publish(proven, Layout(), folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import zipfile
@@ -48,7 +49,10 @@ def publish(proven: Proven, layout: Layout, folder: Path) -> tuple[Path, ...]:
 
 
 def lay_out(proven: Proven, layout: Layout, folder: Path) -> None:
-    """Write every asset but the sums, which are of all others."""
+    """Write every asset but the sums, which are of all others.
+
+    The hand-out has the secrets of each phone: it goes with the secrets, where there is one.
+    """
     ova, stem = proven.path, proven.path.stem
     shutil.copyfile(ova, folder / ova.name)
     shutil.copyfile(manifest.path_for(ova), folder / manifest.path_for(ova).name)
@@ -56,6 +60,8 @@ def lay_out(proven: Proven, layout: Layout, folder: Path) -> None:
     pack_report(proven, folder / f"{stem}.exam.zip")
     if layout.with_secrets:
         write_secrets(proven, folder / f"{stem}.secrets.yml")
+        for handout in ova.parent.glob(f"{glob.escape(stem)}.handout.*"):
+            shutil.copyfile(handout, folder / handout.name)
     text = notes_page.render(proven, layout.key, assets=sorted(folder.iterdir()), sums=SUMS)
     (folder / NOTES).write_text(text, encoding="utf-8")
 

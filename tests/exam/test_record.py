@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests import small_ova
 from toiplab import files
 from toiplab.errors import ToipLabError
 from toiplab.exam import record
+from toiplab.exam.candidate import read_candidate
 from toiplab.exam.plan import FIRST_EXAM, Plan
 from toiplab.exam.record import ExamRecord
 from toiplab.exam.results import Results
 from toiplab.exam.runner import Outcome, Report, Result
 from toiplab.exam.smoke import Options
+from toiplab.host import PROJECT
+from toiplab.lab import secrets
+from toiplab.lab.load import load
 
 BEGAN = 1_795_856_400.7
 
@@ -28,14 +34,16 @@ def results(tmp_path: Path) -> Results:
     made.folder.mkdir()
     made.page.write_text("page")
     made.junit.write_text("junit")
+    lab_file = Path(shutil.copy(PROJECT / "labs/isi.yml", tmp_path))
+    secrets.for_lab(load(lab_file), lab_file)
+    small_ova.make(tmp_path / "toip.ova", lab_file)
     return made
 
 
 def recorded(results: Results, *outcomes: Outcome) -> ExamRecord:
     written = record.of(
         Report(tuple(map(ended, outcomes))),
-        ova=Path("dist/toip.ova"),
-        ova_sha256="ab" * 32,
+        candidate=read_candidate(results.folder.with_name("toip.ova")),
         whole=True,
         began=BEGAN,
         seconds=12.34,
@@ -54,6 +62,8 @@ def test_it_is_read_as_it_was_written(results: Results) -> None:
     assert read == written
     assert read.counts == "2 passed, 1 failed, 1 could not look, 1 skipped"
     assert (read.ova, read.page_sha256) == ("toip.ova", files.sha256(results.page))
+    beside = results.folder.with_name("toip.manifest.json")
+    assert read.manifest_sha256 == files.sha256(beside)
     assert read.began.isoformat() == "2026-11-28T09:00:00+00:00"
 
 

@@ -75,6 +75,7 @@ class Ready:
             failed=0,
             errors=0,
             skipped=0,
+            manifest_sha256=files.sha256(manifest.path_for(self.ova)),
             page_sha256=files.sha256(self.results.page),
             junit_sha256=files.sha256(self.results.junit),
         )

@@ -68,6 +68,11 @@ def truncated_manifest(ready: Ready) -> None:
     os.truncate(manifest.path_for(ready.ova), 30)
 
 
+def altered_manifest(ready: Ready) -> None:
+    path = manifest.path_for(ready.ova)
+    path.write_text(path.read_text().replace("1:16.28.0~dfsg", "1:16.28.1~dfsg"))
+
+
 def stale(ready: Ready) -> None:
     ready.change_manifest(inputs_sha256=OTHER)
 
@@ -155,7 +160,8 @@ MANIFEST = "{top}/dist/toip.manifest.json"
          "0 could not look, 0 skipped\n  the report says why: {top}/build/report/index.html"),
         (exam(whole=False), RECORD + ": the last exam of toip.ova left something out\n  " + AGAIN
          + ", without --quick, --only and --nat-only"),
-        (report_touched, "{top}/build/report/index.html: not as the exam wrote it\n  " + AGAIN),
+        (report_touched, "{top}/build/report/index.html: not as it was after the exam\n  " + AGAIN),
+        (altered_manifest, MANIFEST + ": not as it was after the exam\n  " + AGAIN),
         (altered_ova, MANIFEST
          + ": speaks of another file (SHA-256 {sha})\n  build again: make ova"),
     ],

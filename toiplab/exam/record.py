@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from toiplab import files
+from toiplab import files, manifest
 from toiplab.errors import ToipLabError
+from toiplab.exam.candidate import Candidate
 from toiplab.exam.runner import Outcome, Report
 
 
@@ -19,8 +20,8 @@ class ExamRecord(BaseModel):
     """An exam of an OVA: the file by its hash, and the number of checks by their end.
 
     ``whole``: with phones in the lab network and after a reboot, no row left out. ``began``
-    is in UTC; ``accelerator`` names what the machine ran on. ``page_sha256`` and
-    ``junit_sha256`` are of the report and of its JUnit file.
+    is in UTC; ``accelerator`` names what the machine ran on. The last three are
+    of the manifest beside the OVA, of the report, and of its JUnit file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,6 +36,7 @@ class ExamRecord(BaseModel):
     failed: int
     errors: int
     skipped: int
+    manifest_sha256: str
     page_sha256: str
     junit_sha256: str
 
@@ -50,8 +52,7 @@ class ExamRecord(BaseModel):
 def of(
     report: Report,
     *,
-    ova: Path,
-    ova_sha256: str,
+    candidate: Candidate,
     whole: bool,
     began: float,
     seconds: float,
@@ -59,10 +60,13 @@ def of(
     page: Path,
     junit: Path,
 ) -> ExamRecord:
-    """The record of an exam whose report is written; ``began`` is in seconds since 1970."""
+    """The record of an exam whose report is written; ``began`` is in seconds since 1970.
+
+    The candidate has been verified: its OVA is the one its manifest speaks of.
+    """
     return ExamRecord(
-        ova=ova.name,
-        ova_sha256=ova_sha256,
+        ova=candidate.ova.path.name,
+        ova_sha256=candidate.manifest.ova_sha256,
         whole=whole,
         began=datetime.fromtimestamp(int(began), UTC),
         seconds=round(seconds, 1),
@@ -71,6 +75,7 @@ def of(
         failed=len(report.of(Outcome.FAIL)),
         errors=len(report.of(Outcome.ERROR)),
         skipped=len(report.of(Outcome.SKIP)),
+        manifest_sha256=files.sha256(manifest.path_for(candidate.ova.path)),
         page_sha256=files.sha256(page),
         junit_sha256=files.sha256(junit),
     )

@@ -108,8 +108,7 @@ class Results:
         if exam.ova:
             done = record.of(
                 report,
-                ova=exam.ova,
-                ova_sha256=exam.sha256,
+                candidate=candidate,
                 whole=whole,
                 began=began,
                 seconds=exam.seconds,

@@ -8,14 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from toiplab import __version__, files
+from toiplab import __version__, files, manifest
 from toiplab.builders.contract import Project, Request
 from toiplab.errors import ToipLabError
 from toiplab.exam import record
 from toiplab.exam.candidate import Candidate, read_candidate
 from toiplab.exam.record import ExamRecord
 from toiplab.exam.results import Results
-from toiplab.manifest import Manifest
 from toiplab.progress import Progress
 from toiplab.release import notes
 from toiplab.release.git import Checkout
@@ -61,7 +60,7 @@ def check(
     candidate = read_candidate(ova)
     check_fresh(candidate, project)
     results = Results(project.build / "report")
-    exam = check_exam(results, candidate.manifest)
+    exam = check_exam(results, candidate)
     check_secrets(candidate, with_secrets=with_secrets)
     with progress.step(f"Verify {ova.name}"):
         candidate.verify()
@@ -93,8 +92,9 @@ def check_fresh(candidate: Candidate, project: Project) -> None:
         )
 
 
-def check_exam(results: Results, built: Manifest) -> ExamRecord:
-    """Refuse an OVA that no whole exam has passed, or whose report was touched since."""
+def check_exam(results: Results, candidate: Candidate) -> ExamRecord:
+    """Refuse an OVA that no whole exam has passed, or whose papers were touched since."""
+    built = candidate.manifest
     exam, again = record.read(results.record), f"examine it: make smoke OVA=dist/{built.ova}"
     if exam is None:
         raise ToipLabError(f"{results.record}: there was no exam of {built.ova}", hint=again)
@@ -114,9 +114,13 @@ def check_exam(results: Results, built: Manifest) -> ExamRecord:
             f"{results.record}: the last exam of {built.ova} left something out",
             hint=f"{again}, without --quick, --only and --nat-only",
         )
-    for path, digest in ((results.page, exam.page_sha256), (results.junit, exam.junit_sha256)):
+    for path, digest in (
+        (manifest.path_for(candidate.ova.path), exam.manifest_sha256),
+        (results.page, exam.page_sha256),
+        (results.junit, exam.junit_sha256),
+    ):
         if not path.exists() or files.sha256(path) != digest:
-            raise ToipLabError(f"{path}: not as the exam wrote it", hint=again)
+            raise ToipLabError(f"{path}: not as it was after the exam", hint=again)
     return exam
 
 

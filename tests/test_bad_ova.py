@@ -56,6 +56,10 @@ def compare(ova: Path, progress: Progress) -> None:
     cli.compare(ova, ova, lab="", accel="tcg", progress=progress)
 
 
+def release(ova: Path, progress: Progress) -> None:
+    cli.release(str(ova), key="", with_secrets=True, tagged=False, progress=progress)
+
+
 Command = Callable[[Path, Progress], None]
 Damage = Callable[[bytes, Ova], bytes]
 
@@ -217,7 +221,7 @@ def refusal(command: Command, ova: Path) -> str:
     return str(ended.value.message)
 
 
-@pytest.mark.parametrize("command", [smoke, boot, compare])
+@pytest.mark.parametrize("command", [smoke, boot, compare, release])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_ova_is_refused(made: Ova, command: Command, damage: str) -> None:
     change, what = DAMAGES[damage]
@@ -263,7 +267,7 @@ MANIFESTS: dict[str, tuple[Callable[[str], str], str]] = {
 }
 
 
-@pytest.mark.parametrize("command", [smoke, compare])
+@pytest.mark.parametrize("command", [smoke, compare, release])
 @pytest.mark.parametrize("damage", MANIFESTS)
 def test_a_damaged_build_manifest_is_refused(made: Ova, command: Command, damage: str) -> None:
     change, what = MANIFESTS[damage]

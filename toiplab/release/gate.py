@@ -1,6 +1,6 @@
 """What must be true before an OVA is released: each rule refuses with what would mend it.
 
-The rules that cost nothing come first; the OVA itself is read last.
+The OVA comes first: whatever else is wrong, one that is broken has to be built again.
 """
 
 from __future__ import annotations
@@ -50,20 +50,20 @@ def check(
     Raises:
         ToipLabError: one thing is not so; the message says what would make it so.
     """
+    check_size(ova)
+    candidate = read_candidate(ova)
+    with progress.step(f"Verify {ova.name}"):
+        candidate.verify()
     checkout = Checkout(project.top)
     commit = checkout.commit()
     checkout.check_clean()
     if tagged:
         checkout.check_tag(f"v{__version__}")
     section = notes.section(project.top / "CHANGELOG.md", __version__, released=tagged)
-    check_size(ova)
-    candidate = read_candidate(ova)
     check_fresh(candidate, project)
     results = Results(project.build / "report")
     exam = check_exam(results, candidate)
     check_secrets(candidate, with_secrets=with_secrets)
-    with progress.step(f"Verify {ova.name}"):
-        candidate.verify()
     return Proven(candidate, exam, results, section, commit)
 
 

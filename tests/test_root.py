@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import tempfile
 from pathlib import Path
 from uuid import UUID
@@ -55,6 +56,7 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("RECORD", str(record))
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.setattr(root.host, "working_folder", lambda _: temporary)
     for name in ("stage/overlay/etc/file", "stage/settings", "direct/fstab"):
         (tmp_path / "rendered" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "rendered" / name).write_text(name)
@@ -123,6 +125,20 @@ def test_facts_that_are_not_whole_are_an_error(record: Path) -> None:
     )
 
     assert not list((record.parent / "tmp").iterdir())
+
+
+def test_what_a_killed_build_left_is_removed(record: Path) -> None:
+    """Its name tells the process that made it; another build's own stays."""
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    left = record.parent / "tmp" / f"{root.WORKSPACE}{ended.pid}-x"
+    (left / "root/usr").mkdir(parents=True)
+    running = record.parent / "tmp" / f"{root.WORKSPACE}{os.getpid()}-x"
+    running.mkdir()
+
+    made(record, GOOD)
+
+    assert list((record.parent / "tmp").iterdir()) == [running]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root builds without a user namespace")

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -42,21 +43,17 @@ DEADLINE_SECONDS = 600
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Request]:
+def checkout() -> Iterator[Request]:
     """The default lab in a project of its own, with the layers that this checkout keeps."""
     ensure_ova(LAB)
-    project = Project(tmp_path_factory.mktemp("checkout"))
-    (project.top / "labs").mkdir()
-    lab_file = Path(shutil.copy(LAB, project.top / "labs"))
-    shutil.copy(LAB.with_suffix(".secrets.yml"), project.top / "labs")
-    # an entry is never written to, so that hard links are as good as copies
-    shutil.copytree(Project().cache, project.cache, copy_function=linked)
-    yield Request.read(lab_file, project=project, release="bullseye")
-    shutil.rmtree(project.top)
-
-
-def linked(source: str, target: str) -> None:
-    Path(target).hardlink_to(source)
+    with tempfile.TemporaryDirectory(prefix="whole-builds-", dir=Project().build) as folder:
+        project = Project(Path(folder))
+        (project.top / "labs").mkdir()
+        lab_file = Path(shutil.copy(LAB, project.top / "labs"))
+        shutil.copy(LAB.with_suffix(".secrets.yml"), project.top / "labs")
+        # what is kept is never written to, so that hard links are as good as copies
+        shutil.copytree(Project().cache, project.cache, copy_function=os.link)
+        yield Request.read(lab_file, project=project, release="bullseye")
 
 
 @contextmanager

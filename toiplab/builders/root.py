@@ -22,6 +22,7 @@ from toiplab import host
 from toiplab.errors import ToipLabError
 
 SCRIPTS = host.PROJECT / "scripts"
+WORKSPACE = "toip-lab-root-"
 SCRIPT, MKE2FS_CONF, PROVISION = "make-root.sh", "mke2fs.conf", "provision.sh"
 
 
@@ -105,7 +106,9 @@ def _workspace(size: int) -> Iterator[Path]:
     For real root that is itself; for an ordinary user it is one of the others, who may add
     files but not touch the script.
     """
-    folder = Path(tempfile.mkdtemp(prefix="toip-lab-root-", dir=host.working_folder(size)))
+    place = host.working_folder(size)
+    _remove_left(place)
+    folder = Path(tempfile.mkdtemp(prefix=f"{WORKSPACE}{os.getpid()}-", dir=place))
     if os.geteuid() != 0:
         folder.chmod(0o1777)
     try:
@@ -114,10 +117,22 @@ def _workspace(size: int) -> Iterator[Path]:
             (folder / name).chmod(0o644)
         yield folder
     finally:
-        for name in (SCRIPT, MKE2FS_CONF):  # the user's own, which that root may not remove
-            (folder / name).unlink(missing_ok=True)
-        host.run(["mmdebstrap", "--unshare-helper", "find", folder, "-mindepth", "1", "-delete"])
-        shutil.rmtree(folder)
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    for name in (SCRIPT, MKE2FS_CONF):  # the user's own, which that root may not remove
+        (folder / name).unlink(missing_ok=True)
+    host.run(["mmdebstrap", "--unshare-helper", "find", folder, "-mindepth", "1", "-delete"])
+    shutil.rmtree(folder)
+
+
+def _remove_left(place: Path) -> None:
+    """Remove what this user's killed builds left: its name tells the process that made it."""
+    for folder in place.glob(f"{WORKSPACE}*-*"):
+        maker = folder.name.removeprefix(WORKSPACE).partition("-")[0]
+        if folder.stat().st_uid == os.geteuid() and not Path("/proc", maker).exists():
+            _remove(folder)
 
 
 @contextmanager

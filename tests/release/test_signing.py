@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from tests.release.conftest import Ready
@@ -14,6 +15,7 @@ from toiplab.errors import ToipLabError
 from toiplab.release.publish import Layout, publish
 from toiplab.release.signing import Key, Kind, read_key, sign
 
+PASSPHRASE = "a passphrase"
 needs_minisign = pytest.mark.skipif(not shutil.which("minisign"), reason="minisign is not here")
 
 
@@ -84,25 +86,58 @@ def test_a_signature_by_another_key_than_the_public_one_beside_it(
         sign(file, Key(ssh_key, Kind.SSH))
 
 
-def test_a_passphrase_that_nobody_can_type(tmp_path: Path) -> None:
-    path = tmp_path / "locked"
-    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "a passphrase", "-C", "", "-f", path)
-    file = tmp_path / "SHA256SUMS"
-    file.write_text("sums")
+SIGN = (
+    "from pathlib import Path; import sys; from toiplab.release.signing import *; "
+    "sign(Path(sys.argv[1]), read_key(Path(sys.argv[2])))"
+)
 
-    script = (
-        "from pathlib import Path; import sys; from toiplab.release.signing import *; "
-        "sign(Path(sys.argv[1]), read_key(Path(sys.argv[2])))"
-    )
+
+@pytest.fixture
+def locked_key(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A key of ``request.param``, with a passphrase."""
+    path = tmp_path / "locked"
+    if request.param is Kind.SSH:
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", PASSPHRASE, "-C", "", "-f", path)
+        return path
+    if not shutil.which("minisign"):
+        pytest.skip("minisign is not here")
+    subprocess.run(
+        ["minisign", "-G", "-s", path, "-p", tmp_path / "locked.pub"],
+        input=f"{PASSPHRASE}\n{PASSPHRASE}\n", text=True, capture_output=True, check=True,
+    )  # fmt: skip
+    return path
+
+
+@pytest.fixture
+def sums(tmp_path: Path) -> Path:
+    path = tmp_path / "SHA256SUMS"
+    path.write_text("sums")
+    return path
+
+
+@pytest.mark.parametrize("locked_key", Kind, indirect=True)
+def test_a_passphrase_is_asked_for_on_the_terminal(locked_key: Path, sums: Path) -> None:
+    child = pexpect.spawn(sys.executable, ["-c", SIGN, str(sums), str(locked_key)], timeout=60)
+    child.expect("(?i)pass(word|phrase).*: ?")
+    child.sendline(PASSPHRASE)
+    child.expect(pexpect.EOF)
+    child.close()
+
+    assert child.exitstatus == 0
+    assert len(list(sums.parent.glob("SHA256SUMS.*"))) == 1
+
+
+@pytest.mark.parametrize("locked_key", [Kind.SSH], indirect=True)  # minisign takes seconds
+def test_a_passphrase_that_nobody_can_type(locked_key: Path, sums: Path) -> None:
     ended = subprocess.run(
-        ["setsid", "--wait", sys.executable, "-c",
-         script, file, path],
+        ["setsid", "--wait", sys.executable, "-c", SIGN, sums, locked_key],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
 
-    assert f"--key {path}: ssh-keygen did not sign with it: " in ended.stderr
+    assert f"--key {locked_key}: " in ended.stderr
+    assert " did not sign with it: " in ended.stderr
     assert "a key with a passphrase asks for it, and so needs a terminal" in ended.stderr
-    assert not file.with_name("SHA256SUMS.sig").exists()
+    assert not list(sums.parent.glob("SHA256SUMS.*"))
 
 
 @pytest.mark.parametrize(

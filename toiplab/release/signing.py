@@ -112,21 +112,23 @@ def sign(file: Path, key: Key) -> Path:
 
 
 def _call(program: str, *words: str | Path, key: Key, stdin: Path | None = None) -> None:
-    """Run a program that may ask on the terminal; minisign does so on its standard output."""
+    """Run a program that may ask on the terminal; minisign does so where its output goes."""
     asks = stdin is None and sys.stdin is not None and sys.stdin.isatty()
+    shown = None if asks and key.kind is Kind.MINISIGN else subprocess.PIPE
     with (stdin or Path("/dev/null")).open("rb") as given:
         ended = subprocess.run(
             [host.which(program) or program, *words],
             stdin=None if asks else given,
-            stdout=None if asks else subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=shown,
+            stderr=shown,
             check=False,
         )
     if ended.returncode == 0:
         return
-    said = ((ended.stdout or b"") + ended.stderr).decode(errors="replace").strip().splitlines()
+    said = (ended.stdout or b"") + (ended.stderr or b"")
+    lines = said.decode(errors="replace").strip().splitlines()
     raise ToipLabError(
         f"--key {key.path}: {program} did not sign with it: "
-        + (said[-1].strip() if said else f"status {ended.returncode}"),
+        + (lines[-1].strip() if lines else f"status {ended.returncode}"),
         hint="a key with a passphrase asks for it, and so needs a terminal",
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,15 +17,26 @@ from toiplab.host import PROJECT
 @pytest.fixture(scope="session")
 def ova() -> Path:
     """An OVA of the default lab as this checkout makes it: a fresh one, else built now."""
-    return ensure_ova(PROJECT / "labs/isi.yml")
+    with one_process_at_a_time():
+        return ensure_ova(PROJECT / "labs/isi.yml")
 
 
 @pytest.fixture(scope="session")
 def class_ova(ova: Path) -> Path:
     """An OVA of the lab for a whole class, likewise."""
-    made = ensure_ova(PROJECT / "labs/classe.yml")
+    with one_process_at_a_time():
+        made = ensure_ova(PROJECT / "labs/classe.yml")
     ova.touch()  # the newest, which ``invoke smoke`` takes, is the default lab's as before
     return made
+
+
+@contextmanager
+def one_process_at_a_time() -> Iterator[None]:
+    """A second process of pytest waits, then finds the OVA that the first one built."""
+    PROJECT.joinpath("build").mkdir(exist_ok=True)
+    with PROJECT.joinpath("build/.tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def pytest_configure() -> None:
@@ -36,10 +50,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """What runs for an hour runs only when asked for by name; machines run one after another.
 
     Machines share ports of this host: with ``-n 2 --dist loadgroup`` one process has all tests
-    that start one, the other has the rest.
+    that start one, the other has the rest, and what says that it is in another group.
     """
     for item in items:
-        if item.get_closest_marker("boot") is not None:
+        groups = {marker.name for marker in item.iter_markers()}
+        if "boot" in groups and "xdist_group" not in groups:
             item.add_marker(pytest.mark.xdist_group("machine"))
     if "installer" not in config.getoption("-m"):
         chosen = [item for item in items if item.get_closest_marker("installer") is None]

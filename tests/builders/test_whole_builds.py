@@ -20,12 +20,11 @@ from pathlib import Path
 import pytest
 
 from toiplab import host, manifest
-from toiplab.builders import ensure_ova
 from toiplab.builders.cache import UNFINISHED, Store
 from toiplab.builders.contract import Project, Request
 from toiplab.image.ova import open_ova
 
-pytestmark = pytest.mark.boot
+pytestmark = [pytest.mark.boot, pytest.mark.xdist_group("builds")]
 
 LAB = host.PROJECT / "labs/isi.yml"
 BUILD = """\
@@ -43,9 +42,8 @@ DEADLINE_SECONDS = 600
 
 
 @pytest.fixture(scope="module")
-def checkout() -> Iterator[Request]:
+def checkout(ova: Path) -> Iterator[Request]:
     """The default lab in a project of its own, with the layers that this checkout keeps."""
-    ensure_ova(LAB)
     with tempfile.TemporaryDirectory(prefix="whole-builds-", dir=Project().build) as folder:
         project = Project(Path(folder))
         (project.top / "labs").mkdir()

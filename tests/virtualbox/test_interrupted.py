@@ -17,6 +17,7 @@ from toiplab.builders.packer.build import BuildOptions, build_qemu, build_virtua
 from toiplab.progress import Progress
 
 pytestmark = [
+    pytest.mark.xdist_group("virtualbox"),
     pytest.mark.boot,
     pytest.mark.skipif(not shutil.which("packer"), reason="packer is not on this machine"),
 ]

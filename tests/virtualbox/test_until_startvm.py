@@ -15,6 +15,7 @@ from toiplab.errors import ToipLabError
 from toiplab.progress import Progress
 
 pytestmark = [
+    pytest.mark.xdist_group("virtualbox"),
     pytest.mark.boot,  # it resolves a lab's packages, and may make the chroot first
     pytest.mark.skipif(not shutil.which("packer"), reason="packer is not on this machine"),
 ]

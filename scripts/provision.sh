@@ -108,7 +108,11 @@ forget_identity() {
     : >/etc/machine-id
     rm -f /var/lib/dbus/machine-id /var/lib/systemd/random-seed
     if [ -d /var/lib/dbus ]; then ln -s /etc/machine-id /var/lib/dbus/machine-id; fi
-    sed -i '/^MY_HOSTID=/d' /etc/popularity-contest.conf
+    sed -i -e '/^MY_HOSTID=/d' -e 's/^DAY=.*/DAY="0"/' /etc/popularity-contest.conf
+    # a time of day that its package drew by lot
+    if [ -e /etc/cron.d/popularity-contest ]; then
+        sed -i -E 's/^[0-9]+ [0-9]+ /0 12 /' /etc/cron.d/popularity-contest
+    fi
     rm -f /var/lib/dhcp/*.leases /etc/udev/rules.d/70-persistent-net.rules
 }
 

@@ -113,8 +113,8 @@ def test_the_circumstances_of_a_build(request_: Request, work: Path) -> None:
         compression=Compression.BEST,
     )
     copy = rebuild.copy_checkout(wanted, work / "c")
-    other, variations = twice.elsewhere(work)
-    rebuild.rebuild(copy, other, work=work, log=work / "log")
+    _, second, variations = twice.circumstances(work)
+    rebuild.rebuild(copy, second, work=work, log=work / "log")
     seen = json.loads((work / "c/circumstances.json").read_text())
 
     assert seen["lab"] == (PROJECT / "labs/isi.yml").read_text()[:4]
@@ -127,9 +127,17 @@ def test_the_circumstances_of_a_build(request_: Request, work: Path) -> None:
     assert (varied["user"], varied["host name"]) == (root, root)
     assert (seen["user"] != os.geteuid(), seen["host"] != socket.gethostname()) == (root, root)
     assert (seen["processors"] < len(os.sched_getaffinity(0))) == varied["processors"]
-    ahead = seen["now"] - time.time() > (twice.DAYS_AHEAD - 1) * 86400
+
+
+@pytest.mark.skipif(host.which("faketime") is None, reason="faketime is not installed")
+def test_the_clock_of_a_build(request_: Request, work: Path) -> None:
+    copy = rebuild.copy_checkout(request_, work / "c")
+    first, _, _ = twice.circumstances(work)
+    rebuild.rebuild(copy, replace(first, days_ahead=3), work=work, log=work / "log")
+    seen = json.loads((work / "c/circumstances.json").read_text())
+
+    assert 2 < (seen["now"] - time.time()) / 86400 < 4
     assert seen["modified"] == (work / "c/tasks.py").stat().st_mtime
-    assert ahead == varied["clock"] == bool(host.which("faketime"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
@@ -138,7 +146,7 @@ def test_another_user_leaves_this_machine_as_it_was(request_: Request, work: Pat
     before = [Path("/etc/passwd").read_bytes(), socket.gethostname(), deb.stat().st_uid]
     copy = rebuild.copy_checkout(request_, work / "c")
     rebuild.share_packages(request_.project, copy.project)
-    rebuild.rebuild(copy, twice.elsewhere(work)[0], work=work, log=work / "log")
+    rebuild.rebuild(copy, twice.circumstances(work)[1], work=work, log=work / "log")
 
     assert (work / "c/build/cache/debs/a.deb").read_text() == "a package"
     assert [path.name for path in (work / "c/build/cache/debs").iterdir()] == ["a.deb"]
@@ -190,7 +198,7 @@ def test_what_cannot_be_varied_is_said(
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
-    other, variations = twice.elsewhere(work)
+    first, second, variations = twice.circumstances(work)
 
     assert [each.what for each in variations if not each.varied] == [
         "processors",
@@ -198,7 +206,7 @@ def test_what_cannot_be_varied_is_said(
         "host name",
         "user",
     ]
-    assert (other.days_ahead, other.host_name, other.other_user) == (0, "", False)
+    assert (first.days_ahead, second.host_name, second.other_user) == (0, "", False)
 
 
 def test_a_closed_folder_is_found(tmp_path: Path) -> None:

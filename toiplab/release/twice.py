@@ -27,7 +27,6 @@ from toiplab.release.rebuild import (
     share_packages,
 )
 
-FIRST = Circumstances(umask=0o022, time_zone="UTC", language="C.UTF-8")
 TIME_ZONE = "Pacific/Kiritimati"  # fourteen hours from UTC: most of the day it is tomorrow
 DAYS_AHEAD = 3  # the shortest-lived indexes of Debian are valid for a week
 
@@ -58,30 +57,29 @@ def check(request: Request, *, progress: Progress) -> tuple[Difference, ...]:
     ) as folder:
         work = Path(folder)
         work.chmod(0o755)
-        other, variations = elsewhere(work)
+        first, second, variations = circumstances(work)
         for each in variations:
             if each.varied:
                 progress.note(f"varied: {each.what}: {each.detail}")
             else:
                 progress.warn(f"not varied: {each.what}: {each.detail}")
         builds = (
-            ("first", FIRST, work / "first"),
-            ("second", other, work / "a folder/of another name"),
+            ("first", first, work / "first"),
+            ("second", second, work / "a folder/of another name"),
         )
         # Both at once: who works on in the checkout meanwhile changes neither.
         copies = [copy_checkout(request, place / "checkout") for _, _, place in builds]
         ovas, packages = [], request.project
-        for (name, circumstances, place), copy in zip(builds, copies, strict=True):
+        for (name, given, place), copy in zip(builds, copies, strict=True):
             with progress.step(f"The {name} build"):
                 share_packages(packages, copy.project)
                 log = left / f"{name}.log"
-                ovas.append(rebuild(copy, circumstances, work=place, log=log))
+                ovas.append(rebuild(copy, given, work=place, log=log))
                 packages = copy.project
         with progress.step("Compare the two"):
-            first, second = ovas
             disks = work / "disks"
             disks.mkdir()
-            found = differences.between(first, second, work=disks, progress=progress)
+            found = differences.between(*ovas, work=disks, progress=progress)
             for ova in ovas:
                 progress.note(f"SHA-256 {_sha256(ova)}  {ova.relative_to(work)}")
         if found:
@@ -104,31 +102,48 @@ def _show(found: tuple[Difference, ...], ovas: list[Path], disks: Path, left: Pa
         console.print(Text(f"\n{path}\n{text}"))
 
 
-def elsewhere(work: Path) -> tuple[Circumstances, tuple[Variation, ...]]:
-    """The circumstances of the second build: as many others as this machine can give."""
+def circumstances(
+    work: Path,
+) -> tuple[Circumstances, Circumstances, tuple[Variation, ...]]:
+    """Those of the two builds: as unlike as this machine can make them.
+
+    The faked clock is the first build's: faketime's processes share a semaphore, which root
+    of a user namespace may not open.
+    """
     processors = os.sched_getaffinity(0)
     no_root = "" if os.geteuid() == 0 else "only root can be another"
     no_user = no_root or _no_other_user(work)
-    no_clock = "" if host.which("faketime") else "faketime is not installed"
+    no_clock = "" if os.geteuid() == 0 else "faketime does not work in user namespaces"
+    if host.which("faketime") is None:
+        no_clock = "faketime is not installed"
     one_processor = "" if len(processors) > 1 else "there is only one"
-    other = Circumstances(
+    first = Circumstances(
+        umask=0o022,
+        time_zone="UTC",
+        language="C.UTF-8",
+        days_ahead=0 if no_clock else DAYS_AHEAD,
+    )
+    second = Circumstances(
         umask=0o077,
         time_zone=TIME_ZONE,
         language="fr_FR.UTF-8",
         processor=max(processors),
-        days_ahead=0 if no_clock else DAYS_AHEAD,
         host_name="" if no_root else "elsewhere",
         other_user=not no_user,
     )
-    return other, (
-        Variation("folder", "two copies of the checkout, one with a space in its path"),
-        Variation("umask", f"{FIRST.umask:03o} and {other.umask:03o}"),
-        Variation("time zone", f"{FIRST.time_zone} and {other.time_zone}"),
-        Variation("language", f"{FIRST.language} and {other.language}"),
-        _variation("processors", f"{len(processors)} and 1", one_processor),
-        _variation("clock", f"as it is and {DAYS_AHEAD} days on", no_clock),
-        _variation("host name", "as it is and elsewhere", no_root),
-        _variation("user", "root and an ordinary one", no_user),
+    return (
+        first,
+        second,
+        (
+            Variation("folder", "two copies of the checkout, one with a space in its path"),
+            Variation("umask", f"{first.umask:03o} and {second.umask:03o}"),
+            Variation("time zone", f"{first.time_zone} and {second.time_zone}"),
+            Variation("language", f"{first.language} and {second.language}"),
+            _variation("processors", f"{len(processors)} and 1", one_processor),
+            _variation("clock", f"{DAYS_AHEAD} days on and as it is", no_clock),
+            _variation("host name", "as it is and elsewhere", no_root),
+            _variation("user", "root and an ordinary one", no_user),
+        ),
     )
 
 

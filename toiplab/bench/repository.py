@@ -118,7 +118,7 @@ def sign(suite: Path, keyring: Path) -> None:
         gpg = ["gpg", "--batch", "--quiet", "--homedir", home]
         gpg += ["--pinentry-mode", "loopback", "--passphrase", ""]
         try:
-            host.run([*gpg, "--quick-generate-key", "toip-lab bench", "rsa3072", "sign", "never"])
+            host.run([*gpg, "--quick-generate-key", "toip-lab bench", "ed25519", "sign", "never"])
             host.run([*gpg, "--output", keyring, "--export"])
             for option, name in (("--clearsign", "InRelease"), ("--detach-sign", "Release.gpg")):
                 host.run([*gpg, "--armor", "--output", suite / name, option, suite / "Release"])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from toiplab.exam.registry import Fact, agree, check, few
 from toiplab.exam.subject import Subject
 
-LOST = re.compile(r"^lost (\S+)$", re.MULTILINE)
+LOST = re.compile(r"Module (\S+) not found")
 INSMOD = re.compile(r"^insmod \S*/([^/\s]+?)\.ko", re.MULTILINE)
 NEEDED = re.compile(r"^needed (\S+)$", re.MULTILINE)
 
@@ -83,11 +83,9 @@ DEVICES = (
 )
 
 COMMAND = (
-    f"set -- {shlex.join(device.alias for device in DEVICES)}; "
-    'for alias; do modprobe -qR "$alias" >/dev/null || echo "lost $alias"; done; '
-    'modprobe -qaD "$@" | sort -u; '
-    'modprobe -qaD "$@" | cut -d " " -f 2 | sort -u | xargs modinfo -F depends | tr , "\\n" | '
-    'sort -u | sed "s/^/needed /"'
+    f"said=$(modprobe -aD {shlex.join(device.alias for device in DEVICES)} 2>&1); "
+    'sort -u <<<"$said"; sed -n "s/^insmod \\([^ ]*\\).*/\\1/p" <<<"$said" | sort -u | '
+    'xargs modinfo -F depends | tr , "\\n" | sort -u | sed "s/^/needed /"'
 )
 
 

@@ -71,7 +71,10 @@ set_locale() {
 
 # Rows I7, D4, H2.
 enable_services() {
-    systemctl --quiet enable asterisk ssh isc-dhcp-server toip-lab-identity
+    systemctl --quiet reenable asterisk
+    systemctl --quiet enable ssh isc-dhcp-server toip-lab-identity toip-lab-nat \
+        systemd-timesyncd.timer
+    systemctl --quiet disable systemd-timesyncd.service
     if [ -e /etc/systemd/system/toip-lab-cdr.service ]; then
         systemctl --quiet enable toip-lab-cdr
     fi

@@ -48,6 +48,7 @@ def make_filesystem(
     uuid: UUID,
     epoch: int,
     log: Path,
+    provision: Path = SCRIPTS / PROVISION,
 ) -> RootFacts:
     """Make the root file system ``image``.
 
@@ -59,6 +60,7 @@ def make_filesystem(
         uuid: the file system's.
         epoch: the newest time a file may carry, in seconds since 1970.
         log: where the output goes.
+        provision: the script that is run inside, with ``stage/`` as its argument.
 
     Raises:
         ToipLabError: a step failed; the log says which.
@@ -67,7 +69,7 @@ def make_filesystem(
     with (
         _workspace(packages.stat().st_size) as folder,
         packages.open("rb") as base,
-        _stage_tar(stage) as stage_tar,
+        _stage_tar(stage, provision) as stage_tar,
         image.open("w+b") as out,
         tempfile.TemporaryFile() as facts,
     ):
@@ -136,12 +138,12 @@ def _remove_left(place: Path) -> None:
 
 
 @contextmanager
-def _stage_tar(stage: Path) -> Iterator[IO[bytes]]:
+def _stage_tar(stage: Path, provision: Path) -> Iterator[IO[bytes]]:
     with tempfile.TemporaryFile() as file:
         with tarfile.open(fileobj=file, mode="w") as tar:
             for name in ("stage", "direct"):
                 tar.add(stage / name, name)
-            tar.add(SCRIPTS / PROVISION, f"stage/{PROVISION}")
+            tar.add(provision, f"stage/{PROVISION}")
         file.seek(0)
         yield file
 

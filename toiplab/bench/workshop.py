@@ -86,8 +86,7 @@ def workshop(packages: tuple[str, ...], folder: Path, *, log: Path, progress: Pr
     if root.exists():
         return Workshop(root)
     with progress.step(f"Make the workshop: the other tools, of Debian {RELEASE}"):
-        for left in folder.glob("*"):
-            shutil.rmtree(left)
+        shutil.rmtree(folder, ignore_errors=True)  # a former one, or what a killed run left
         _make(packages, root, log)
     return Workshop(root)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toiplab import files
-from toiplab.bench import builds, facts, plot, product, recipes, table
+from toiplab import files, host
+from toiplab.bench import boots, builds, facts, plain, plot, product, recipes, table
 from toiplab.bench.contest import Contest, Outcome
 from toiplab.bench.ground import Ground, common_ground
 from toiplab.bench.outcomes import Outcomes
@@ -19,7 +19,7 @@ from toiplab.builders.contract import Request
 from toiplab.errors import ToipLabError
 from toiplab.progress import Progress
 
-CONTESTS = (builds.BUILDS, builds.VMDK)
+CONTESTS = (builds.BUILDS, builds.VMDK, boots.BOOT)
 PAGE, PICTURE = "bench.md", "bench.svg"
 
 
@@ -98,6 +98,14 @@ def _contests(
         with progress.step("A disk to compress"):
             raw = builds.raw_disk(copy.ova(), scratch / "disk.raw")
         yield builds.compressions(raw, rounds=options.rounds)
+        raw.unlink()
+    if boots.BOOT in options.only:
+        host.require("qemu-system-x86_64", "sipsak")
+        ova, log = copy.ova(), ground.logs / "plain.log"
+        disk = plain.make_disk(
+            ground.package_set, scratch / "plain.raw", log=log, progress=progress
+        )
+        yield boots.boots(ova, disk, rounds=options.rounds)
 
 
 def _workshop_or_reason(folder: Path, logs: Path, progress: Progress) -> Workshop | ToipLabError:

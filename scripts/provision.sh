@@ -39,9 +39,9 @@ lay_overlay() {
 # Row H1: the administrator with sudo; root has no password, at most keys.
 make_accounts() {
     if ! id "$LOGIN" >/dev/null 2>&1; then
-        useradd --create-home --shell /bin/bash --comment "$FULL_NAME" "$LOGIN"
+        useradd --create-home --shell /bin/bash "$LOGIN"
     fi
-    usermod --append --groups sudo "$LOGIN"
+    usermod --comment "$FULL_NAME" --append --groups sudo "$LOGIN"
     chpasswd --encrypted <"$stage/passwords"
     case $ROOT_LOGIN in
         yes) ;;

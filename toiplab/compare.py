@@ -1,7 +1,9 @@
 """``invoke compare A.ova B.ova``: how two appliances differ, each asked while it runs.
 
 Compared are the packages, the files of /etc, the units that are enabled, the accounts, and
-the open ports. What each machine makes for itself at its first boot is left out.
+the open ports. What each machine makes for itself at its first boot is left out, and so are
+numbers drawn by lot: those of system accounts, which packages take in the order they come
+(Debian policy, 9.2.2), and those of ports that the kernel chooses (ip(7), ip_local_port_range).
 """
 
 from __future__ import annotations
@@ -46,12 +48,19 @@ QUESTIONS: Mapping[str, str] = {
     "unit": "systemctl list-unit-files --no-legend --no-pager | awk '{print $1 \"\\t\" $2}'",
     "account": (
         "while IFS=: read -r name _ uid gid gecos home shell; do "
-        'printf \'%s\\t%s\\n\' "$name" "$uid $gid $gecos $home $shell '
+        'group=$gid; if [ "$uid" -ge 100 ] && [ "$uid" -lt 1000 ]; then '
+        'uid=system group=$(getent group "$gid" | cut -d: -f1); fi; '
+        'printf \'%s\\t%s\\n\' "$name" "$uid $group $gecos $home $shell '
         '$(id -nG "$name" | tr " " "\\n" | sort | tr "\\n" " ")'
         '$(passwd -S "$name" | cut -d\' \' -f2)"; done </etc/passwd'
     ),
-    "group": "awk -F: '{print $1 \"\\t\" $3}' /etc/group",
-    "port": 'ss -Hlntu | awk \'{print $1 " " $5 "\\tlistens"}\' | sort -u',
+    "group": ('awk -F: \'{print $1 "\\t" ($3 >= 100 && $3 < 1000 ? "system" : $3)}\' /etc/group'),
+    "port": (
+        "read -r chosen _ </proc/sys/net/ipv4/ip_local_port_range; ss -Hlntu | "
+        'awk -v chosen="$chosen" \'{n = $5; sub(/.*:/, "", n); at = $5; '
+        'if (n + 0 >= chosen + 0) sub(/:[0-9]+$/, ":chosen", at); '
+        'print $1 " " at "\\tlistens"}\' | sort -u'
+    ),
 }
 
 

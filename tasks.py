@@ -129,7 +129,7 @@ def compare(_: Context, first: str, second: str, *, lab: str = "", accel: str = 
     }
 )
 def bench(
-    _: Context, *, lab: str = DEFAULT_LAB, release: str = "", rounds: int = 2, only: str = ""
+    _: Context, *, lab: str = DEFAULT_LAB, release: str = "", rounds: str = "2", only: str = ""
 ) -> None:
     """Measure builds and boots beside other tools, and write docs/bench.md with its plot."""
     with cli.reporting() as progress:

@@ -266,7 +266,7 @@ def compare(first: Path, second: Path, *, lab: str, accel: Choice, progress: Pro
         raise Exit(code=1)
 
 
-def bench_options(*, rounds: int, only: str) -> BenchOptions:
+def bench_options(*, rounds: str, only: str) -> BenchOptions:
     """What the options of ``bench`` say.
 
     Raises:

@@ -141,14 +141,24 @@ def test_what_no_layer_depends_on(going: Going, name: str) -> None:
     assert (after.packages, after.disk) == before
 
 
+@pytest.mark.parametrize("name", layers.MAKES_PACKAGES)
 def test_what_makes_the_package_layer_is_in_its_key(
-    going: Going, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    going: Going, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    before, other = going.packages, tmp_path / "bootstrap.py"
-    other.write_text("# another way\n", encoding="utf-8")
-    monkeypatch.setattr(layers, "MAKES_PACKAGES", other)
+    before, others = going.packages, [each for each in layers.MAKES_PACKAGES if each != name]
+    monkeypatch.setattr(layers, "MAKES_PACKAGES", others)
 
     assert going.packages != before
+
+
+def test_a_kept_record_of_another_shape_is_not_used(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.adding("k") as folder:
+        for name in (layers.RESOLVED, layers.FACTS):
+            (folder / name).write_text("{}")
+
+    assert layers.kept_packages(store, "k") is None
+    assert layers.kept_disk(store, "k", "disk.vmdk") is None
 
 
 def test_a_disk_is_named_after_what_goes_in(going: Going) -> None:

@@ -195,7 +195,7 @@ def test_auto_takes_virtualbox_where_it_can_run_and_says_why(
 
     if missing:
         assert name == "direct"
-        assert reason.startswith(f"it needs no hypervisor and no root ({why}")
+        assert reason.startswith(f"it needs no hypervisor and no root; {why}")
     else:
         assert (name, reason) == ("virtualbox", "can run, with Packer 1.6.6 and VirtualBox 7.2")
 

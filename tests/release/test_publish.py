@@ -16,7 +16,7 @@ from toiplab.errors import ToipLabError
 from toiplab.progress import Progress
 from toiplab.release import publish as publishing
 from toiplab.release.gate import Proven
-from toiplab.release.publish import Layout, publish
+from toiplab.release.publish import Layout, appearing_folder, publish
 
 
 @pytest.fixture
@@ -142,3 +142,16 @@ def test_the_task_names_each_asset(
     assert hashlib.sha256(released.read_bytes()).hexdigest() in (
         released.with_name("SHA256SUMS").read_text()
     )
+
+
+def test_what_a_killed_release_left_is_undone(tmp_path: Path) -> None:
+    half, former = tmp_path / ".release.part", tmp_path / ".release.former"
+    for folder in (half, former):
+        folder.mkdir()
+        (folder / "NOTES.md").write_text(folder.name)
+
+    with pytest.raises(RuntimeError), appearing_folder(tmp_path / "release"):
+        raise RuntimeError
+
+    assert (tmp_path / "release" / "NOTES.md").read_text() == former.name
+    assert [each.name for each in tmp_path.iterdir()] == ["release"]

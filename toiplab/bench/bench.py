@@ -31,21 +31,21 @@ class Options:
     only: tuple[str, ...] = CONTESTS
 
     @classmethod
-    def typed(cls, *, rounds: int, only: str) -> Options:
+    def typed(cls, *, rounds: str, only: str) -> Options:
         """The options as a person typed them.
 
         Raises:
             ToipLabError: one of them cannot be.
         """
-        if rounds < 1:
-            raise ToipLabError(f"--rounds {rounds}: too few", hint="1 or more")
+        if not rounds.isdecimal() or int(rounds) < 1:
+            raise ToipLabError(f"--rounds {rounds}: not a number of rounds", hint="1 or more")
         wanted = [word.strip() for word in only.split(",") if word.strip()]
         for word in wanted:
             if word not in CONTESTS:
                 raise ToipLabError(
                     f"--only {word}: no such contest", hint=f"contests: {', '.join(CONTESTS)}"
                 )
-        return cls(rounds, tuple(each for each in CONTESTS if not wanted or each in wanted))
+        return cls(int(rounds), tuple(each for each in CONTESTS if not wanted or each in wanted))
 
 
 def bench(request: Request, options: Options, progress: Progress) -> tuple[Outcome, ...]:

@@ -42,6 +42,11 @@ def build(name: str, request: Request, progress: Progress, options: BuildOptions
         progress.note(f"builder: {name}: {why}")
     check_compression(name, request.compression)
     if name == direct.NAME:
+        if request.iso is not None:
+            raise ToipLabError(
+                f"--iso {request.iso}: direct installs from packages, not from an image",
+                hint="leave it out, or take a builder that does: --builder virtualbox or qemu",
+            )
         return direct.build(request, progress, releases=options.releases)
 
     from toiplab.builders.packer.build import build_qemu, build_virtualbox
@@ -72,7 +77,7 @@ def choose_builder(compression: Compression = Compression.FAST) -> tuple[str, st
         check_compression("virtualbox", compression)
         return "virtualbox", why
     except ToipLabError as error:
-        return direct.NAME, f"it needs no hypervisor and no root ({error.message})"
+        return direct.NAME, f"it needs no hypervisor and no root; {error.message}"
 
 
 def ensure_ova(

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from toiplab import files, host
 from toiplab.builders.cache import Store, key_of
@@ -29,7 +29,8 @@ from toiplab.builders.plan import Survey
 from toiplab.image.vmdk import VmdkInfo
 
 DECIDING = ("mmdebstrap", "mke2fs", "debugfs")  # the host's programs whose version decides
-MAKES_PACKAGES = host.PROJECT / "toiplab/builders/bootstrap.py"
+# What chooses the packages, and what installs them.
+MAKES_PACKAGES = ("apt.py", "bootstrap.py", "indexes.py", "packages.py", "sources.py")
 NAMESPACE = uuid.UUID("5b1d0c4a-6f0e-4a52-9c55-7f0b9d1f10e5")  # of toip-lab's own uuids
 ROOT, RESOLVED = "root.tar", "packages.json"
 FACTS = "facts.json"
@@ -78,7 +79,7 @@ def package_key(survey: Survey, signed: Sequence[Index], tools: Mapping[str, str
         repr((survey.priorities, rendered.packages)),
         rendered.debconf,
         repr(sorted(rendered.early.items())),
-        MAKES_PACKAGES.read_bytes(),
+        *(Path(__file__).with_name(name).read_bytes() for name in MAKES_PACKAGES),
         repr(host.same_everywhere(epoch=0)),
         repr(sorted(tools.items())),
     )
@@ -103,7 +104,10 @@ def kept_packages(store: Store, key: str) -> PackageLayer | None:
     """The package layer of that key, if it is kept."""
     if (entry := store.find(key)) is None:
         return None
-    resolved = TypeAdapter(PackageSet).validate_json((entry / RESOLVED).read_bytes())
+    try:
+        resolved = TypeAdapter(PackageSet).validate_json((entry / RESOLVED).read_bytes())
+    except ValidationError:  # of an earlier version of this code
+        return None
     return PackageLayer(key, entry / ROOT, resolved)
 
 
@@ -121,7 +125,10 @@ def kept_disk(store: Store, key: str, name: str) -> DiskLayer | None:
     """The disk of that key, if it is kept; ``name`` is that of its VMDK."""
     if (entry := store.find(key)) is None:
         return None
-    info = TypeAdapter(VmdkInfo).validate_json((entry / FACTS).read_bytes())
+    try:
+        info = TypeAdapter(VmdkInfo).validate_json((entry / FACTS).read_bytes())
+    except ValidationError:
+        return None
     return DiskLayer(entry / name, info)
 
 

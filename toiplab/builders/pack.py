@@ -103,7 +103,7 @@ def adopt(built: Built, exported: Path, progress: Progress) -> Path:
             )
     target.parent.mkdir(parents=True, exist_ok=True)
     manifest.path_for(target).unlink(missing_ok=True)
-    exported.replace(target)
+    files.move(exported, target)
     record(built, target, opened.descriptor.disk.uuid, progress, compression=None)
     return target
 

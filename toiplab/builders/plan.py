@@ -124,7 +124,8 @@ def scratch(request: Request) -> Iterator[Path]:
     for left in request.project.build.glob(".scratch-*"):
         shutil.rmtree(left)
     for left in request.project.dist.glob(".*.part"):
-        left.unlink()
+        if not left.is_dir():  # a folder is a release's, which removes its own
+            left.unlink()
     with tempfile.TemporaryDirectory(prefix=".scratch-", dir=request.project.build) as folder:
         yield Path(folder)
 

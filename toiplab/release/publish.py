@@ -94,12 +94,20 @@ def listing(folder: Path) -> str:
     return "".join(f"{files.sha256(folder / name)}  {name}\n" for name in names)
 
 
+def _recover(path: Path, beside: Path, former: Path) -> None:
+    """Undo what one that was killed left: its half, and the former one that it had moved away."""
+    shutil.rmtree(beside, ignore_errors=True)
+    if former.exists() and not path.exists():
+        former.replace(path)
+    shutil.rmtree(former, ignore_errors=True)
+
+
 @contextmanager
 def appearing_folder(path: Path) -> Iterator[Path]:
     """Give a folder beside ``path`` to fill; it takes ``path``'s place if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    former = path.with_name(f".{path.name}.{os.getpid()}.former")
+    beside, former = path.with_name(f".{path.name}.part"), path.with_name(f".{path.name}.former")
+    _recover(path, beside, former)
     beside.mkdir()
     try:
         yield beside

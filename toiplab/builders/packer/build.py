@@ -86,6 +86,7 @@ def build_virtualbox(
     box.check(name)
 
     def make(job: Job) -> Path:
+        box.check(name)  # once more: what is removed below must be Packer's
         progress.note(f"VirtualBox {'.'.join(map(str, box.version))}; logs: {job.log.parent}")
         try:
             pace = EMULATED if options.slow else NATIVE
@@ -142,6 +143,7 @@ def _build(
     check_machine()
     host.require(*PROGRAMS)
     packer = _packer_for(plugin)
+    iso.check_own(request)
     space.check_host(request)
     with (
         one_build_at_a_time(request.project),

@@ -32,6 +32,7 @@ def provide(request: Request, release: Release, *, log: Path, progress: Progress
     """
     if request.iso is not None:
         with progress.step(f"Check {request.iso.name}"):
+            check_own(request)
             return _own(request.iso.resolve(), release)
     wanted = release.iso
     cached = request.project.cache.resolve() / "iso" / wanted.name
@@ -81,15 +82,27 @@ def _fetch(wanted: InstallerIso, target: Path, log: Path) -> None:
     part.replace(target)
 
 
-def _own(path: Path, release: Release) -> InstallerIso:
+def check_own(request: Request) -> None:
+    """Check what can be told at once of an image that a person named: it is there, and whole.
+
+    Raises:
+        ToipLabError: it is not there, is no image, or is cut short.
+    """
+    if (path := request.iso) is None:
+        return
     if not path.is_file():
-        raise ToipLabError(f"--iso {path}: no such file", hint=f"such as {release.iso.name}")
+        raise ToipLabError(
+            f"--iso {path}: no such file", hint="such as debian-10.13.0-amd64-netinst.iso"
+        )
     whole = _declared_size(path)
     if path.stat().st_size < whole:
         raise ToipLabError(
             f"{path}: cut short: {path.stat().st_size} of {whole} bytes",
             hint="copy or fetch it once more",
         )
+
+
+def _own(path: Path, release: Release) -> InstallerIso:
     found, pinned = _sha256(path), release.iso.sha256
     if found in (pinned, listed := _listed(path)):
         return InstallerIso(str(path), found)

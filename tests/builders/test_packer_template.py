@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.installer.blank import blank_iso
+from tests.packer_here import needs_packer
 from toiplab import host
 from toiplab.builders.packer import boot, qemu, virtualbox
 from toiplab.builders.packer.client import Packer
@@ -20,7 +21,7 @@ from toiplab.hardware import interface_name
 from toiplab.lab.load import load
 from toiplab.machine.accelerator import Accelerator
 
-pytestmark = pytest.mark.skipif(not host.which("packer"), reason="packer is not on this machine")
+pytestmark = needs_packer
 
 LAB = load(host.PROJECT / "labs/isi.yml")
 SOURCES = pytest.mark.parametrize("source", [qemu.SOURCE, virtualbox.SOURCE])

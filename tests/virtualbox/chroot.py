@@ -19,6 +19,7 @@ from toiplab.releases import BULLSEYE
 # virtualbox-source stands in for the module that is not built here
 PACKAGES = "virtualbox,virtualbox-source"
 BINARY = "/usr/lib/virtualbox/VBoxManage"  # the wrapper in PATH warns, and Packer minds
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 WRAPPER = """\
 #!/bin/sh
 # VBoxManage of {root}, which sees {shared} as it is here.
@@ -51,12 +52,13 @@ def make_chroot(root: Path) -> None:
     beside = root.with_name(f"{root.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.parent.mkdir(parents=True, exist_ok=True)
+    signed = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""  # Ubuntu's apt does not trust it
     subprocess.run(
         [
             *("mmdebstrap", "--quiet", "--variant=apt", "--format=directory"),
             '--aptopt=Acquire::Check-Valid-Until "false"',
             f"--include={PACKAGES}",
-            *("sid", beside, f"deb {mirror} sid main contrib"),
+            *("sid", beside, f"deb {signed}{mirror} sid main contrib"),
         ],
         check=True,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.installer.blank import blank_iso
+from tests.packer_here import needs_packer
 from tests.virtualbox.chroot import VirtualBox
 from tests.virtualbox.fixture import stand_in
 from toiplab.builders.contract import Project, Request
@@ -19,7 +19,7 @@ from toiplab.progress import Progress
 pytestmark = [
     pytest.mark.xdist_group("virtualbox"),
     pytest.mark.boot,
-    pytest.mark.skipif(not shutil.which("packer"), reason="packer is not on this machine"),
+    needs_packer,
 ]
 
 RUNNING = "Boot the installer"  # the machine has started, and keys are being typed

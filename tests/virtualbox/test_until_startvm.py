@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.installer.blank import blank_iso
+from tests.packer_here import needs_packer
 from tests.virtualbox.chroot import VirtualBox
 from toiplab.builders.contract import Project, Request
 from toiplab.builders.packer.build import BuildOptions, build_virtualbox
@@ -17,7 +17,7 @@ from toiplab.progress import Progress
 pytestmark = [
     pytest.mark.xdist_group("virtualbox"),
     pytest.mark.boot,  # it resolves a lab's packages, and may make the chroot first
-    pytest.mark.skipif(not shutil.which("packer"), reason="packer is not on this machine"),
+    needs_packer,
 ]
 
 NAME = "toip-lab-isi"

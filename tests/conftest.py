@@ -45,17 +45,8 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What runs for an hour runs only when asked for by name; machines run one after another.
-
-    Machines share ports of this host: with ``-n 2 --dist loadgroup`` one process has all tests
-    that start one, the other has the rest, and what says that it is in another group.
-    """
-    for item in items:
-        groups = {marker.name for marker in item.iter_markers()}
-        if "boot" in groups and "xdist_group" not in groups:
-            item.add_marker(pytest.mark.xdist_group("machine"))
+    """What runs for an hour runs only when asked for by name."""
     if "installer" not in config.getoption("-m"):
         chosen = [item for item in items if item.get_closest_marker("installer") is None]
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])

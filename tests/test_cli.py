@@ -242,7 +242,7 @@ def test_a_build_interrupted_while_it_installs_leaves_nothing(
     log = checkout / "build" / "isi" / "build.log"
     mounts = Path("/proc/self/mounts").read_text()
     with subprocess.Popen(
-        [INVOKE, "build-ova"],
+        [INVOKE, "build-ova", "--fresh"],
         cwd=checkout,
         env={**os.environ, "TMPDIR": str(temporary)},
         stdin=subprocess.DEVNULL,

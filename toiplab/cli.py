@@ -368,7 +368,7 @@ def lint(context: Context, progress: Progress) -> None:
 
 def pytest(context: Context) -> None:
     """Run every test, those that build and boot included."""
-    _run(context, "pytest -n 2 --dist loadgroup")
+    _run(context, "scripts/test.sh")
 
 
 def _run(context: Context, command: str) -> None:

@@ -24,7 +24,7 @@ from toiplab.builders.cache import UNFINISHED, Store
 from toiplab.builders.contract import Project, Request
 from toiplab.image.ova import open_ova
 
-pytestmark = [pytest.mark.boot, pytest.mark.xdist_group("builds")]
+pytestmark = [pytest.mark.boot, pytest.mark.apart]
 
 LAB = host.PROJECT / "labs/isi.yml"
 BUILD = """\

@@ -15,7 +15,7 @@ from toiplab.host import PROJECT
 from toiplab.image.ova import open_ova
 from toiplab.lab.load import load
 
-pytestmark = [pytest.mark.boot, pytest.mark.xdist_group("virtualbox")]
+pytestmark = [pytest.mark.boot, pytest.mark.apart]
 
 LAB = load(PROJECT / "labs/isi.yml")
 NAME = LAB.hardware.name

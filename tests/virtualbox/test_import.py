@@ -27,7 +27,7 @@ from toiplab.lab.load import load
 from toiplab.machine.machine import Machine
 from toiplab.machine.qemu import Disk
 
-pytestmark = [pytest.mark.boot, pytest.mark.xdist_group("virtualbox")]
+pytestmark = [pytest.mark.boot, pytest.mark.apart]
 
 LAB_FILE = PROJECT / "labs/isi.yml"
 LAB = load(LAB_FILE)

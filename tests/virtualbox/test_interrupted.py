@@ -17,7 +17,7 @@ from toiplab.builders.packer.build import BuildOptions, build_qemu, build_virtua
 from toiplab.progress import Progress
 
 pytestmark = [
-    pytest.mark.xdist_group("virtualbox"),
+    pytest.mark.apart,
     pytest.mark.boot,
     needs_packer,
 ]

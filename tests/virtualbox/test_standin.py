@@ -14,7 +14,7 @@ from tests.installer.blank import blank_iso
 from tests.virtualbox.chroot import VirtualBox
 from tests.virtualbox.fixture import stand_in
 
-pytestmark = [pytest.mark.boot, pytest.mark.xdist_group("virtualbox")]
+pytestmark = [pytest.mark.boot, pytest.mark.apart]
 
 STOPPED_SECONDS = 30
 UUID_LINE = re.compile(r"^UUID:.*$", re.MULTILINE)

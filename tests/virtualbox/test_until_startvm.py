@@ -15,7 +15,7 @@ from toiplab.errors import ToipLabError
 from toiplab.progress import Progress
 
 pytestmark = [
-    pytest.mark.xdist_group("virtualbox"),
+    pytest.mark.apart,
     pytest.mark.boot,  # it resolves a lab's packages, and may make the chroot first
     needs_packer,
 ]

@@ -107,7 +107,7 @@ def test_no_manifest(built_ova):
 
 
 def test_no_ova_to_boot(tmp_path):
-    with pytest.raises(ToipLabError, match=r"no OVA to boot\n  build one: make ova"):
+    with pytest.raises(ToipLabError, match=r"no OVA\n  build one: make ova"):
         newest_ova(tmp_path)
 
 

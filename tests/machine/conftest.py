@@ -23,7 +23,7 @@ DMESG = "#!/bin/sh\n"
 LOGIN = r"""#!/bin/bash
 # Asks as agetty and login do on a French Debian; only the right password opens a shell.
 while true; do
-  read -r -p 'serveur login: ' user
+  read -r -p 'serveur login: ' user || exit  # the terminal is gone
   IFS= read -rs -p 'Mot de passe : ' password; echo
   [[ $user == prof && $password == "s3cret é" ]] && break
   echo; echo 'Login incorrect'

@@ -78,7 +78,7 @@ def newest_ova(folder: Path) -> Path:
     """
     found = sorted(folder.glob("*.ova"), key=lambda path: path.stat().st_mtime)
     if not found:
-        raise ToipLabError(f"{folder}: no OVA to boot", hint="build one: make ova")
+        raise ToipLabError(f"{folder}: no OVA", hint="build one: make ova")
     return found[-1]
 
 

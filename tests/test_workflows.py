@@ -59,8 +59,11 @@ def test_every_command_is_a_target_of_make(step: Step) -> None:
 
     done = subprocess.run(
         ["make", "--dry-run", "--no-print-directory", target, *variables],
-        cwd=PROJECT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
 
     for line in done.stdout.splitlines():
         words = shlex.split(line)

@@ -70,6 +70,18 @@ def private(path: Path) -> BinaryIO:
     return out
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, or make a second file of it where that cannot be.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to.
+    """
+    try:
+        target.hardlink_to(source)
+    except OSError:  # another file system, or one without such links
+        shutil.copyfile(source, target)
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:

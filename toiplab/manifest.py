@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from toiplab import files
 from toiplab.errors import ToipLabError
+from toiplab.faults import first_fault
 from toiplab.image.vmdk import Compression
 
 
@@ -121,8 +122,6 @@ def read(ova: Path) -> Manifest:
             hint="the build writes it beside the OVA; keep the two together",
         ) from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
         raise ToipLabError(
-            f"{path}: {place}: {first['msg']}", hint="build again: invoke build-ova"
+            f"{path}: {first_fault(error)}", hint="build again: invoke build-ova"
         ) from error

@@ -2,7 +2,7 @@
 # fai-diskimage(8): debootstrap and apt into a raw disk on a loop device; GRUB by grub-install.
 set -euo pipefail
 
-config=/work/config
+config=/bench/config
 mkdir -p "$config"/{class,disk_config,package_config,scripts/BENCH}
 cat >"$config/class/BENCH.var" <<END
 FAI_DEBOOTSTRAP="$CODENAME $MIRROR"

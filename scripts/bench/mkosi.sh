@@ -4,7 +4,7 @@
 set -euo pipefail
 
 read -r -a names <<<"$PACKAGES"
-cat >/work/mkosi.conf <<END
+cat >/bench/mkosi.conf <<END
 [Distribution]
 Distribution=debian
 Release=$CODENAME
@@ -15,7 +15,7 @@ RepositoryKeyCheck=no
 [Output]
 Format=disk
 Output=$(basename "$IMAGE" .raw)
-OutputDirectory=/work
+OutputDirectory=/bench
 
 [Content]
 Packages=
@@ -25,12 +25,12 @@ Bootloader=none
 BiosBootloader=grub
 Environment=INITRD=yes
 END
-cat >/work/mkosi.postinst <<'END'
+cat >/bench/mkosi.postinst <<'END'
 #!/bin/sh
 set -e
 mkdir -p "$ARTIFACTDIR/io.mkosi.initrd"
 cp "$BUILDROOT"/boot/initrd.img-* "$ARTIFACTDIR/io.mkosi.initrd/"
 END
-chmod +x /work/mkosi.postinst
-cd /work
+chmod +x /bench/mkosi.postinst
+cd /bench
 mkosi --force build

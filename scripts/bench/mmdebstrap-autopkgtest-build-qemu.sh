@@ -3,11 +3,11 @@
 # It takes no package list; a script that it runs inside installs the rest.
 set -euo pipefail
 
-cat >/work/install.sh <<END
+cat >/bench/install.sh <<END
 set -e
 export DEBIAN_FRONTEND=noninteractive
 apt-get install --yes --no-install-recommends $PACKAGES
 END
 cp "$KEYRING" /etc/apt/trusted.gpg.d/toip-lab-bench.gpg
 mmdebstrap-autopkgtest-build-qemu --boot=efi --mirror="$MIRROR" --keyring="$KEYRING" \
-    --script=/work/install.sh --size="${GIB}G" "$CODENAME" "$IMAGE"
+    --script=/bench/install.sh --size="${GIB}G" "$CODENAME" "$IMAGE"

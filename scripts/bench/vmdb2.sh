@@ -31,9 +31,9 @@ END
   - grub: bios
     tag: root
 END
-} >/work/bench.vmdb
-vmdb2 --output="$IMAGE" --log=/work/vmdb2.log /work/bench.vmdb || {
+} >/bench/bench.vmdb
+vmdb2 --output="$IMAGE" --log=/bench/vmdb2.log /bench/bench.vmdb || {
     # its log ends with how it cleaned up; what it died of is the last word of a program it ran
-    sed -n 's/.* STDERR: *//p' /work/vmdb2.log | grep . | sed 's/^/error: /' >&2
+    sed -n 's/.* STDERR: *//p' /bench/vmdb2.log | grep . | sed 's/^/error: /' >&2
     exit 1
 }

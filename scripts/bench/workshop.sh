@@ -6,7 +6,7 @@
 #     workshop.sh ROOT FOLDER NAME=VALUE...
 #
 # ROOT    the workshop's root file system
-# FOLDER  holds recipe.sh and what it reads; is /work inside, where the image is made
+# FOLDER  holds recipe.sh and what it reads; is /bench inside, where the image is made
 # NAME…   the recipe's whole environment, but for PATH, HOME and LC_ALL
 set -euo pipefail
 
@@ -18,7 +18,7 @@ mount --bind "$root" "$root" # mkosi wants its / to be a mount
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount --rbind /dev "$root/dev"
-mount --bind "$folder" "$root/work"
+mount --bind "$folder" "$root/bench"
 cd "$root"
 pivot_root . mnt
 umount --lazy mnt
@@ -26,10 +26,10 @@ cd /
 status=0
 env --ignore-environment HOME=/root LC_ALL=C.UTF-8 \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    "$@" bash /work/recipe.sh || status=$?
+    "$@" bash /bench/recipe.sh || status=$?
 
 # A tool that fails may leave its loop devices attached, which no namespace ends.
-for image in /work/*.raw; do
+for image in /bench/*.raw; do
     [[ -e $image ]] || continue
     losetup --noheadings --output NAME --associated "$image" | xargs --no-run-if-empty losetup --detach
 done

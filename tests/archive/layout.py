@@ -1,4 +1,4 @@
-"""An archive on disk, laid out as archive.debian.org is, served on loopback.
+"""An archive on disk, laid out as archive.debian.org is.
 
 Below one root: ``debian`` and ``debian-security``, each with ``dists`` and ``pool``.
 """
@@ -9,14 +9,9 @@ import hashlib
 import lzma
 import subprocess
 import tempfile
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from tests.archive.keys import Key, Keys
 
@@ -143,32 +138,3 @@ def build(deb: Deb, path: Path) -> Path:
             capture_output=True,
         )
     return path
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"  # one connection for many files, as mirrors do
-    disable_nagle_algorithm = True
-
-    def translate_path(self, path: str) -> str:
-        """A proxy is asked for whole addresses: RFC 9112, section 3.2.2."""
-        return super().translate_path(urlsplit(path).path)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name there
-        pass
-
-
-@contextmanager
-def served(root: Path) -> Iterator[str]:
-    """Serve a folder on a free port of loopback; gives its address.
-
-    Used as a proxy, it answers for every host from that one folder.
-    """
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(root)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from toiplab import host
+from toiplab.bench import builds
 from toiplab.bench import vmdk as bench
+from toiplab.bench.run import hold
 from toiplab.errors import ToipLabError
 from toiplab.image import vmdk_reader
 from toiplab.progress import Progress
@@ -30,14 +32,17 @@ def disk(folder: Path) -> Path:
 def test_each_writes_the_disk(tmp_path: Path) -> None:
     raw = disk(tmp_path)
 
-    measured = bench.measure(raw, tmp_path, Progress())
+    outcome = hold(builds.compressions(raw, rounds=1), Progress(), scratch=tmp_path)
 
-    assert [each.name for each in measured] == list(bench.WRITERS)
-    sizes = {each.name: each.size for each in measured}
+    names = [each.name.removeprefix("toip-lab, ") for each in outcome.standings]
+    assert names == list(bench.WRITERS)
+    assert all(each.median > 0 for each in outcome.standings)
+    sizes = dict(zip(names, (each.size for each in outcome.standings), strict=True))
     assert sizes["best"] < sizes["fast"]
-    for each in measured:
-        written = tmp_path / f"{each.name}.vmdk"
-        assert (each.size, each.seconds > 0) == (written.stat().st_size, True)
+    for name, write in bench.WRITERS.items():
+        written = tmp_path / f"{name}.vmdk"
+        write(raw, written)
+        assert sizes[name] == written.stat().st_size
         compare = ["qemu-img", "compare", "-f", "raw", "-F", "vmdk", raw, written]
         subprocess.run(compare, check=True, capture_output=True)
 
@@ -47,7 +52,7 @@ def test_without_qemu_img_nothing_is_measured(
 ) -> None:
     monkeypatch.setattr(host, "which", lambda _: None)
     with pytest.raises(ToipLabError, match="missing on this machine: qemu-img"):
-        bench.measure(disk(tmp_path), tmp_path, Progress())
+        builds.raw_disk(tmp_path / "of.ova", tmp_path / "disk.raw")
 
 
 @pytest.mark.skipif(host.which("qemu-img") is None, reason="qemu-img is not installed")

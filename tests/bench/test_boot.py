@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from toiplab.bench.boot import Boot, table
+from toiplab.bench.contest import Measured, Outcome, Standing
 
 
-def test_each_name_has_its_median_and_its_part_of_the_first():
-    boots = [
-        Boot("plain", 80.0, 40.0),
-        Boot("ours", 30.0, 20.0),
-        Boot("plain", 100.0, 50.0),
-        Boot("ours", 60.0, 25.0),
-    ]
+def test_each_has_its_median_and_its_part_of_the_first():
+    plain = Standing("plain", "", (Measured(80.0, 40.0), Measured(100.0, 50.0)))
+    ours = Standing("ours", "", (Measured(30.0, 20.0), Measured(60.0, 25.0)))
+    outcome = Outcome("boot", "", (plain, ours))
 
-    assert table(boots).splitlines() == [
-        "plain                  90.0 s (1.00)  processor   45.0 s (1.00)",
-        "ours                   45.0 s (0.50)  processor   22.5 s (0.50)",
-    ]
+    assert [(each.median, each.processor) for each in (plain, ours)] == [(90.0, 45.0), (45.0, 22.5)]
+    assert [outcome.ratio(each) for each in (plain, ours)] == [1.0, 0.5]
+    assert [outcome.processor_ratio(each) for each in (plain, ours)] == [1.0, 0.5]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from toiplab.bench.ground import Ground
-from toiplab.bench.product import Copy, copy_checkout
+from toiplab.bench.product import Copy, copy_of_checkout
 from toiplab.bench.repository import Repository
 from toiplab.builders.contract import Project, Request
 from toiplab.builders.packages import PackageSet
@@ -23,7 +23,7 @@ def copy(tmp_path: Path) -> Copy:
     lab.write_bytes((PROJECT / "labs" / "isi.yml").read_bytes())
     package_set = PackageSet(BULLSEYE, (), (), (), (), 0, "", tmp_path, tmp_path)
     served = Repository("http://127.0.0.1:1", "bullseye", tmp_path / "keyring")
-    return copy_checkout(
+    return copy_of_checkout(
         Ground(Request.read(lab), package_set, served, tmp_path / "logs"), tmp_path / "copy"
     )
 

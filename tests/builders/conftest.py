@@ -18,9 +18,9 @@ from tests.archive.layout import (
     BUSTER_UPDATES,
     Deb,
     DebianArchive,
-    served,
 )
 from toiplab import releases
+from toiplab.bench.loopback import served
 from toiplab.progress import Progress
 from toiplab.releases import Archive, Release
 

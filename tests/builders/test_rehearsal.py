@@ -31,10 +31,10 @@ from tests.archive.layout import (
     BUSTER_UPDATES,
     EPOCH,
     DebianArchive,
-    served,
 )
 from tests.builders.conftest import Signers
 from toiplab import host, manifest, releases, render
+from toiplab.bench.loopback import served
 from toiplab.builders import direct, plan
 from toiplab.builders.contract import Project, Request
 from toiplab.builders.packages import PackageSet, resolve

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.archive.layout import served
 from tests.builders.conftest import Screen
+from toiplab.bench.loopback import served
 from toiplab.builders.sources import (
     UNREACHABLE_HINT,
     Source,

@@ -77,9 +77,11 @@ def test_an_exam_that_has_begun_leaves_none_of_the_one_before(results: Results) 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("", "the file: Invalid JSON: EOF while parsing a value at line 1 column 0"),
-     ('{"ova": "x"}', "ova_sha256: Field required")],
-)  # fmt: skip
+    [
+        ("", "the file: Invalid JSON: EOF while parsing a value at line 1 column 0"),
+        ('{"ova": "x"}', "ova_sha256: Field required"),
+    ],
+)
 def test_a_damaged_one_is_named_with_the_place(
     results: Results, content: str, message: str
 ) -> None:

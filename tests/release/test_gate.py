@@ -127,45 +127,92 @@ MANIFEST = "{top}/dist/toip.manifest.json"
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (changed_file, "{top}: not as it was committed: CHANGELOG.md\n"
-         "  commit it, or put it aside with git stash --include-untracked"),
-        (unknown_files, "{top}: not as it was committed: a, b, c and 1 more\n"
-         "  commit it, or put it aside with git stash --include-untracked"),
-        (no_section, "{top}/CHANGELOG.md: no section for version {version}\n"
-         "  write one below a heading ## [{version}] - YYYY-MM-DD"),
-        (empty_section, "{top}/CHANGELOG.md: the section [{version}] says nothing\n"
-         "  write what changed: it becomes the release notes"),
-        (too_large, "{top}/dist/toip.ova: 2147483648 bytes; a release takes files of less than "
-         "2 GiB (2147483648)\n"
-         "  a smaller OVA: invoke build-ova --compress best, or a lab without a desktop"),
-        (no_ova, "{top}/dist/toip.ova: no such file\n"
-         "  the builds are in dist/; make ova makes one"),
-        (no_manifest, MANIFEST + ": No such file or directory\n"
-         "  the build writes it beside the OVA; keep the two together"),
-        (stale, "{top}/dist/toip.ova: not what this checkout builds: the lab, its secrets or the "
-         "recipe have changed since\n  build and examine again: make ova, then make smoke"),
-        (secrets_renewed, "{top}/dist/toip.ova: not what this checkout builds: the lab, its "
-         "secrets or the recipe have changed since\n"
-         "  build and examine again: make ova, then make smoke"),
+        (
+            changed_file,
+            "{top}: not as it was committed: CHANGELOG.md\n"
+            "  commit it, or put it aside with git stash --include-untracked",
+        ),
+        (
+            unknown_files,
+            "{top}: not as it was committed: a, b, c and 1 more\n"
+            "  commit it, or put it aside with git stash --include-untracked",
+        ),
+        (
+            no_section,
+            "{top}/CHANGELOG.md: no section for version {version}\n"
+            "  write one below a heading ## [{version}] - YYYY-MM-DD",
+        ),
+        (
+            empty_section,
+            "{top}/CHANGELOG.md: the section [{version}] says nothing\n"
+            "  write what changed: it becomes the release notes",
+        ),
+        (
+            too_large,
+            "{top}/dist/toip.ova: 2147483648 bytes; a release takes files of less than "
+            "2 GiB (2147483648)\n"
+            "  a smaller OVA: invoke build-ova --compress best, or a lab without a desktop",
+        ),
+        (
+            no_ova,
+            "{top}/dist/toip.ova: no such file\n  the builds are in dist/; make ova makes one",
+        ),
+        (
+            no_manifest,
+            MANIFEST + ": No such file or directory\n"
+            "  the build writes it beside the OVA; keep the two together",
+        ),
+        (
+            stale,
+            "{top}/dist/toip.ova: not what this checkout builds: the lab, its secrets or the "
+            "recipe have changed since\n  build and examine again: make ova, then make smoke",
+        ),
+        (
+            secrets_renewed,
+            "{top}/dist/toip.ova: not what this checkout builds: the lab, its "
+            "secrets or the recipe have changed since\n"
+            "  build and examine again: make ova, then make smoke",
+        ),
         (no_exam, RECORD + ": there was no exam of toip.ova\n  " + AGAIN),
-        (damaged_record, RECORD + ": ova: Input should be a valid string\n"
-         "  examine again: make smoke"),
-        (exam(ova="other.ova", ova_sha256=OTHER), RECORD + ": the last exam was of another file: "
-         "other.ova, SHA-256 abababababab…, not {sha:.12}…\n  " + AGAIN),
-        (exam(failed=1), RECORD + ": toip.ova did not pass its exam: 103 passed, 1 failed, "
-         "0 could not look, 0 skipped\n  the report says why: {top}/build/report/index.html"),
-        (exam(errors=2), RECORD + ": toip.ova did not pass its exam: 103 passed, 0 failed, "
-         "2 could not look, 0 skipped\n  the report says why: {top}/build/report/index.html"),
-        (exam(passed=0), RECORD + ": toip.ova did not pass its exam: 0 passed, 0 failed, "
-         "0 could not look, 0 skipped\n  the report says why: {top}/build/report/index.html"),
-        (exam(whole=False), RECORD + ": the last exam of toip.ova left something out\n  " + AGAIN
-         + ", without --quick, --only and --nat-only"),
+        (
+            damaged_record,
+            RECORD + ": ova: Input should be a valid string\n  examine again: make smoke",
+        ),
+        (
+            exam(ova="other.ova", ova_sha256=OTHER),
+            RECORD + ": the last exam was of another file: "
+            "other.ova, SHA-256 abababababab…, not {sha:.12}…\n  " + AGAIN,
+        ),
+        (
+            exam(failed=1),
+            RECORD + ": toip.ova did not pass its exam: 103 passed, 1 failed, "
+            "0 could not look, 0 skipped\n  the report says why: {top}/build/report/index.html",
+        ),
+        (
+            exam(errors=2),
+            RECORD + ": toip.ova did not pass its exam: 103 passed, 0 failed, "
+            "2 could not look, 0 skipped\n  the report says why: {top}/build/report/index.html",
+        ),
+        (
+            exam(passed=0),
+            RECORD + ": toip.ova did not pass its exam: 0 passed, 0 failed, "
+            "0 could not look, 0 skipped\n  the report says why: {top}/build/report/index.html",
+        ),
+        (
+            exam(whole=False),
+            RECORD
+            + ": the last exam of toip.ova left something out\n  "
+            + AGAIN
+            + ", without --quick, --only and --nat-only",
+        ),
         (report_touched, "{top}/build/report/index.html: not as it was after the exam\n  " + AGAIN),
         (altered_manifest, MANIFEST + ": not as it was after the exam\n  " + AGAIN),
-        (altered_ova, MANIFEST
-         + ": speaks of another file (SHA-256 {sha})\n  build again: make ova"),
+        (
+            altered_ova,
+            MANIFEST + ": speaks of another file (SHA-256 {sha})\n  build again: make ova",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_refusal(ready: Ready, wrong: Callable[[Ready], None], message: str) -> None:
     sha = manifest.read(ready.ova).ova_sha256
     wrong(ready)

@@ -49,8 +49,11 @@ def test_every_file_is_summed(proven: Proven, folder: Path) -> None:
 
     said = subprocess.run(
         ["sha256sum", "--check", "--strict", "SHA256SUMS"],
-        cwd=folder, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert said.splitlines() == [f"{name}: OK" for name in ALWAYS if name != "SHA256SUMS"]
 
 

@@ -103,8 +103,11 @@ def locked_key(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
         pytest.skip("minisign is not here")
     subprocess.run(
         ["minisign", "-G", "-s", path, "-p", tmp_path / "locked.pub"],
-        input=f"{PASSPHRASE}\n{PASSPHRASE}\n", text=True, capture_output=True, check=True,
-    )  # fmt: skip
+        input=f"{PASSPHRASE}\n{PASSPHRASE}\n",
+        text=True,
+        capture_output=True,
+        check=True,
+    )
     return path
 
 
@@ -131,8 +134,12 @@ def test_a_passphrase_is_asked_for_on_the_terminal(locked_key: Path, sums: Path)
 def test_a_passphrase_that_nobody_can_type(locked_key: Path, sums: Path) -> None:
     ended = subprocess.run(
         ["setsid", "--wait", sys.executable, "-c", SIGN, sums, locked_key],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
     assert f"--key {locked_key}: " in ended.stderr
     assert " did not sign with it: " in ended.stderr
@@ -144,21 +151,33 @@ def test_a_passphrase_that_nobody_can_type(locked_key: Path, sums: Path) -> None
     ("content", "message"),
     [
         (None, "No such file or directory\n  a secret key of minisign or of ssh-keygen"),
-        ("", "no secret key of minisign or of ssh-keygen\n"
-         "  minisign -G makes one; ssh-keygen -t ed25519 as well"),
-        ("hello\n", "no secret key of minisign or of ssh-keygen\n"
-         "  minisign -G makes one; ssh-keygen -t ed25519 as well"),
+        (
+            "",
+            "no secret key of minisign or of ssh-keygen\n"
+            "  minisign -G makes one; ssh-keygen -t ed25519 as well",
+        ),
+        (
+            "hello\n",
+            "no secret key of minisign or of ssh-keygen\n"
+            "  minisign -G makes one; ssh-keygen -t ed25519 as well",
+        ),
         ("ssh-ed25519 AAAA\n", "a public key; it signs nothing\n  name the secret one"),
-        ("untrusted comment: minisign public key 12\nRW\n",
-         "a public key; it signs nothing\n  name the secret one"),
-        ("untrusted comment: minisign encrypted secret key\nRW\n",
-         "its public key is not beside it: release.pub\n  every signature is verified with it; "
-         "minisign -R -s {path} -p {folder}/release.pub makes it again"),
-        ("-----BEGIN OPENSSH PRIVATE KEY-----\n",
-         "its public key is not beside it: release.key.pub\n  every signature is verified with "
-         "it; ssh-keygen -y -f {path} > {folder}/release.key.pub makes it again"),
+        (
+            "untrusted comment: minisign public key 12\nRW\n",
+            "a public key; it signs nothing\n  name the secret one",
+        ),
+        (
+            "untrusted comment: minisign encrypted secret key\nRW\n",
+            "its public key is not beside it: release.pub\n  every signature is verified with it; "
+            "minisign -R -s {path} -p {folder}/release.pub makes it again",
+        ),
+        (
+            "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+            "its public key is not beside it: release.key.pub\n  every signature is verified with "
+            "it; ssh-keygen -y -f {path} > {folder}/release.key.pub makes it again",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_key(tmp_path: Path, content: str | None, message: str) -> None:
     path = tmp_path / "release.key"
     if content is not None:

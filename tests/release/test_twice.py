@@ -22,6 +22,7 @@ from rich.console import Console
 from tests.release.appliance import Appliance
 from toiplab import host
 from toiplab.builders.contract import Project, Request
+from toiplab.checkout import copy_checkout
 from toiplab.errors import ToipLabError
 from toiplab.host import PROJECT, TEMPORARY
 from toiplab.image.vmdk import Compression
@@ -79,7 +80,7 @@ def work() -> Iterator[Path]:
 
 
 def test_a_copy_is_what_git_knows_and_the_lab(request_: Request, work: Path) -> None:
-    copy = rebuild.copy_checkout(request_, work / "c")
+    copy = copy_checkout(request_, work / "c")
 
     copied = {str(path.relative_to(work / "c")) for path in (work / "c").rglob("*")}
     assert "ignored" not in copied
@@ -93,7 +94,7 @@ def test_a_lab_from_outside_is_copied_too(request_: Request, tmp_path: Path, wor
     shutil.copy(PROJECT / "labs/isi.yml", tmp_path / "mine.yml")
     outside = Request.read(tmp_path / "mine.yml", project=request_.project)
 
-    copy = rebuild.copy_checkout(outside, work / "c")
+    copy = copy_checkout(outside, work / "c")
 
     assert copy.lab_file == work / "c/labs/mine.yml"
     assert copy.digest() == outside.digest()
@@ -102,7 +103,7 @@ def test_a_lab_from_outside_is_copied_too(request_: Request, tmp_path: Path, wor
 def test_without_git_there_is_no_copy(request_: Request, work: Path) -> None:
     shutil.rmtree(request_.project.top / ".git")
     with pytest.raises(ToipLabError, match="git failed"):
-        rebuild.copy_checkout(request_, work / "c")
+        copy_checkout(request_, work / "c")
 
 
 def test_the_circumstances_of_a_build(request_: Request, work: Path) -> None:
@@ -112,7 +113,7 @@ def test_the_circumstances_of_a_build(request_: Request, work: Path) -> None:
         mirror="http://127.0.0.1/debian",
         compression=Compression.BEST,
     )
-    copy = rebuild.copy_checkout(wanted, work / "c")
+    copy = copy_checkout(wanted, work / "c")
     _, second, variations = twice.circumstances(work)
     rebuild.rebuild(copy, second, work=work, log=work / "log")
     seen = json.loads((work / "c/circumstances.json").read_text())
@@ -131,7 +132,7 @@ def test_the_circumstances_of_a_build(request_: Request, work: Path) -> None:
 
 @pytest.mark.skipif(host.which("faketime") is None, reason="faketime is not installed")
 def test_the_clock_of_a_build(request_: Request, work: Path) -> None:
-    copy = rebuild.copy_checkout(request_, work / "c")
+    copy = copy_checkout(request_, work / "c")
     first, _, _ = twice.circumstances(work)
     rebuild.rebuild(copy, replace(first, days_ahead=3), work=work, log=work / "log")
     seen = json.loads((work / "c/circumstances.json").read_text())
@@ -144,7 +145,7 @@ def test_the_clock_of_a_build(request_: Request, work: Path) -> None:
 def test_another_user_leaves_this_machine_as_it_was(request_: Request, work: Path) -> None:
     deb = request_.project.cache / "debs/a.deb"
     before = [Path("/etc/passwd").read_bytes(), socket.gethostname(), deb.stat().st_uid]
-    copy = rebuild.copy_checkout(request_, work / "c")
+    copy = copy_checkout(request_, work / "c")
     rebuild.share_packages(request_.project, copy.project)
     rebuild.rebuild(copy, twice.circumstances(work)[1], work=work, log=work / "log")
 

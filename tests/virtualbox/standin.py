@@ -62,9 +62,20 @@ def start(name: str) -> int:
     STATE.mkdir(parents=True, exist_ok=True)
     machine = dict(VALUE.findall(told))
     subprocess.run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "vdi", "-b", machine[DISK],
-         STATE / f"{name}.qcow2"], check=True,
-    )  # fmt: skip
+        [
+            "qemu-img",
+            "create",
+            "-q",
+            "-f",
+            "qcow2",
+            "-F",
+            "vdi",
+            "-b",
+            machine[DISK],
+            STATE / f"{name}.qcow2",
+        ],
+        check=True,
+    )
     log = (STATE / f"{name}.log").open("ab")
     return subprocess.run(command(name, machine), stderr=log, check=False).returncode
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toiplab import files, host
-from toiplab.bench import boots, builds, facts, plain, plot, product, recipes, table
+from toiplab.bench import boot, builds, facts, plain, plot, product, recipes, table
 from toiplab.bench.contest import Contest, Outcome
 from toiplab.bench.ground import Ground, common_ground
 from toiplab.bench.outcomes import Outcomes
@@ -17,9 +17,10 @@ from toiplab.bench.run import hold
 from toiplab.bench.workshop import Workshop, workshop
 from toiplab.builders.contract import Request
 from toiplab.errors import ToipLabError
+from toiplab.exam.candidate import read_candidate
 from toiplab.progress import Progress
 
-CONTESTS = (builds.BUILDS, builds.VMDK, boots.BOOT)
+CONTESTS = (builds.BUILDS, builds.VMDK, boot.BOOT)
 PAGE, PICTURE = "bench.md", "bench.svg"
 
 
@@ -64,7 +65,7 @@ def bench(request: Request, options: Options, progress: Progress) -> tuple[Outco
             request, wants=recipes.WANTS, folder=Path(scratch), progress=progress
         ) as ground,
     ):
-        copy = product.copy_checkout(ground, Path(scratch, "checkout"))
+        copy = product.copy_of_checkout(ground, Path(scratch, "checkout"))
         outcomes = Outcomes.on(ground.package_set.digest, folder / "outcomes")
         for contest in _contests(
             ground=ground,
@@ -99,13 +100,13 @@ def _contests(
             raw = builds.raw_disk(copy.ova(), scratch / "disk.raw")
         yield builds.compressions(raw, rounds=options.rounds)
         raw.unlink()
-    if boots.BOOT in options.only:
+    if boot.BOOT in options.only:
         host.require("qemu-system-x86_64", "sipsak")
-        ova, log = copy.ova(), ground.logs / "plain.log"
+        own, log = read_candidate(copy.ova(), copy.lab), ground.logs / "plain.log"
         disk = plain.make_disk(
             ground.package_set, scratch / "plain.raw", log=log, progress=progress
         )
-        yield boots.boots(ova, disk, rounds=options.rounds)
+        yield boot.boots(own, disk, rounds=options.rounds)
 
 
 def _workshop_or_reason(folder: Path, logs: Path, progress: Progress) -> Workshop | ToipLabError:

@@ -1,30 +1,21 @@
-"""How long a machine boots: from power-on to the first answer to a SIP request.
+"""The contest about booting: from power-on to the first answer to a SIP request.
 
-python -m toiplab.bench.boot [ROUNDS]
-
-The newest OVA and a plain image of the same packages (``plain.py``) are booted in turns, in
-software, so that what else the host does disturbs both alike. Seconds of QEMU's processor
-time stand beside those of the clock: they hardly depend on the host's load.
+The OVA and a plain image of the same packages (``plain.py``) are booted in turns, in
+software, so that what else the host does disturbs both alike.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import statistics
 import subprocess
-import sys
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from toiplab import host
-from toiplab.bench import plain
-from toiplab.builders.contract import Project, Request
-from toiplab.builders.plan import plan
+from toiplab.bench.contest import Contest, Contestant, Measured
 from toiplab.errors import ToipLabError
-from toiplab.exam.candidate import newest_ova, read_candidate
+from toiplab.exam.candidate import Candidate
 from toiplab.hardware import Forward
 from toiplab.machine.machine import Machine
 from toiplab.machine.ports import forward_named, reached_at
@@ -32,24 +23,56 @@ from toiplab.machine.qemu import Disk
 from toiplab.machine.waiting import Deadline
 from toiplab.phones.sipsak import STATUS_LINE
 from toiplab.progress import Progress
-from toiplab.releases import by_codename
 
 WITHIN_SECONDS = 600
 ASK_SECONDS = "0.5"  # how long one request waits; the boot's time is known to that
-ROUNDS = 3
+BOOT = "boot"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-@dataclass(frozen=True)
-class Boot:
-    """One boot of ``name``, to the first SIP answer: seconds of the clock and of the processor."""
+def boots(own: Candidate, plain: Path, *, rounds: int) -> Contest:
+    """Booting an OVA, beside a raw disk that holds the same packages; that one is the first."""
 
-    name: str
-    seconds: float
-    processor: float
+    def plain_machine(logs: Path) -> Machine:
+        return Machine(own.ova.hardware, Disk(str(plain), "raw"), logs, accelerator="tcg")
+
+    def own_machine(logs: Path) -> Machine:
+        return own.machine(logs, accelerator="tcg", progress=Progress())
+
+    return Contest(
+        BOOT,
+        "From power-on to the first SIP answer, in QEMU without KVM",
+        (
+            Contestant(
+                "plain Debian",
+                "the same packages, as apt leaves them",
+                partial(_measure, boot, plain_machine),
+            ),
+            Contestant(
+                "toip-lab",
+                "the OVA's first boot, keys and identity made in it",
+                partial(_measure, boot, own_machine),
+                ours=True,
+            ),
+            Contestant(
+                "toip-lab, again",
+                "its second boot",
+                partial(_measure, boot_again, own_machine),
+                ours=True,
+            ),
+        ),
+        rounds,
+    )
 
 
-def boot(name: str, machine: Machine) -> Boot:
+def _measure(
+    run: Callable[[Machine], Measured], machine_for: Callable[[Path], Machine], folder: Path
+) -> Measured:
+    with machine_for(folder) as machine:
+        return run(machine)
+
+
+def boot(machine: Machine) -> Measured:
     """Switch a machine on and wait until its SIP server answers.
 
     Raises:
@@ -57,24 +80,24 @@ def boot(name: str, machine: Machine) -> Boot:
     """
     began = time.monotonic()
     machine.start()
-    return wait_for_sip(name, machine, began, 0.0)
+    return wait_for_sip(machine, began, 0.0)
 
 
-def reboot(name: str, machine: Machine) -> Boot:
-    """Restart a machine that is up; the time counts from the firmware's first moment.
+def boot_again(machine: Machine) -> Measured:
+    """Switch a machine on and restart it; the time counts from the firmware's first moment.
 
     Raises:
         ToipLabError: it does not come back.
     """
-    machine.wait_for_login()
+    machine.boot()
     machine.succeed("systemctl is-system-running --wait || true", timeout=WITHIN_SECONDS)
     machine.qemu.qmp.forget_events()
     machine.shell.start("systemctl reboot")
     machine.qemu.qmp.wait_for_event("RESET", WITHIN_SECONDS)
-    return wait_for_sip(name, machine, time.monotonic(), processor_seconds(machine))
+    return wait_for_sip(machine, time.monotonic(), processor_seconds(machine))
 
 
-def wait_for_sip(name: str, machine: Machine, began: float, used: float) -> Boot:
+def wait_for_sip(machine: Machine, began: float, used: float) -> Measured:
     """Ask for its SIP server's options (RFC 3261 section 11) until there is an answer.
 
     Raises:
@@ -84,8 +107,8 @@ def wait_for_sip(name: str, machine: Machine, began: float, used: float) -> Boot
     deadline = Deadline.within(WITHIN_SECONDS)
     while not answers(forward):
         if deadline.passed:
-            raise ToipLabError(f"{name}: no SIP answer within {WITHIN_SECONDS} s of power-on")
-    return Boot(name, time.monotonic() - began, processor_seconds(machine) - used)
+            raise ToipLabError(f"no SIP answer within {WITHIN_SECONDS} s of power-on")
+    return Measured(time.monotonic() - began, processor_seconds(machine) - used)
 
 
 def answers(forward: Forward) -> bool:
@@ -106,60 +129,3 @@ def processor_seconds(machine: Machine) -> float:
     stat = Path(f"/proc/{machine.qemu.process.pid}/stat").read_text(encoding="ascii")
     fields = stat.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def table(boots: Iterable[Boot]) -> str:
-    """The median of each name's boots, and what part of the first one's it is."""
-    named: dict[str, list[Boot]] = {}
-    for each in boots:
-        named.setdefault(each.name, []).append(each)
-    medians = {
-        name: Boot(
-            name,
-            statistics.median(b.seconds for b in group),
-            statistics.median(b.processor for b in group),
-        )
-        for name, group in named.items()
-    }
-    first = next(iter(medians.values()))
-    return "\n".join(
-        f"{b.name:20} {b.seconds:6.1f} s ({b.seconds / first.seconds:4.2f})"
-        f"  processor {b.processor:6.1f} s ({b.processor / first.processor:4.2f})"
-        for b in medians.values()
-    )
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Boot both in turns, and print every boot and the medians."""
-    host.require("sipsak", "qemu-system-x86_64")
-    rounds = int(arguments[0]) if arguments else ROUNDS
-    project, progress = Project(), Progress()
-    ova = newest_ova(project.dist)
-    candidate = read_candidate(ova)
-    folder = project.build / "bench" / "boot"
-    disk = folder / "plain.raw"
-    if not disk.exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        release = by_codename(candidate.manifest.release)
-        request = Request.read(host.PROJECT / candidate.manifest.lab.file, release=release.codename)
-        log = folder / "plain.log"
-        packages = plan(request, progress, log=log, releases=(release,)).package_set
-        plain.make_disk(packages, disk, log=log, progress=progress)
-    boots = []
-    for number in range(1, rounds + 1):
-        with Machine(
-            candidate.ova.hardware, Disk(str(disk.resolve()), "raw"), folder, accelerator="tcg"
-        ) as machine:
-            boots.append(boot("plain", machine))
-            progress.note(f"{number}: {boots[-1]}")
-        with candidate.machine(folder, accelerator="tcg", progress=progress) as machine:
-            boots.append(boot("toip-lab", machine))
-            progress.note(f"{number}: {boots[-1]}")
-            boots.append(reboot("toip-lab, again", machine))
-            progress.note(f"{number}: {boots[-1]}")
-    sys.stdout.write(f"\nmedians of {rounds}\n{table(boots)}\n")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

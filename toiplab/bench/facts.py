@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 from toiplab import doctor
-from toiplab.host import tools
 
 PROGRAMS = ("mmdebstrap", "mke2fs", "qemu-img", "qemu-system-x86_64")
 
@@ -16,7 +15,7 @@ PROGRAMS = ("mmdebstrap", "mke2fs", "qemu-img", "qemu-system-x86_64")
 def facts(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[tuple[str, str], ...]:
     """Names and values: the processor (proc_cpuinfo(5)), the system, the versions of tools."""
     model = re.search(r"^model name\s*: (.*)$", cpuinfo.read_text(encoding="utf-8"), re.MULTILINE)
-    versions = {tool.program: doctor.version(tool) for tool in tools() if tool.program in PROGRAMS}
+    versions = doctor.versions(PROGRAMS)
     return (
         ("processor", f"{os.cpu_count()} × {model[1].strip() if model else platform.machine()}"),
         ("system", doctor.system_name()),

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from toiplab import files
 from toiplab.bench.contest import Outcome
@@ -36,8 +36,14 @@ class Outcomes:
 
     def kept(self, names: Iterable[str]) -> tuple[Outcome, ...]:
         """Those of these contests that are kept, in the order of the names."""
-        paths = [self._path(name) for name in names]
-        return tuple(FORMAT.validate_json(path.read_bytes()) for path in paths if path.exists())
+        return tuple(each for name in names if (each := self._read(name)) is not None)
+
+    def _read(self, name: str) -> Outcome | None:
+        path = self._path(name)
+        try:
+            return FORMAT.validate_json(path.read_bytes())
+        except (FileNotFoundError, ValidationError):  # never held, or by an earlier version
+            return None
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.json"

@@ -7,29 +7,34 @@ with the checkout: as for all others, the packages are on this machine already.
 from __future__ import annotations
 
 import itertools
-import shutil
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from toiplab import host
 from toiplab.bench.contest import Measured, timed
 from toiplab.bench.ground import Ground
-from toiplab.builders.contract import RECIPE, Project
-
-ALSO = ("tasks.py", "toiplab", "scripts")
+from toiplab.builders.contract import Request
+from toiplab.checkout import build_command, copy_checkout
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A copy of the checkout in ``top``, with the lab at ``lab``."""
+    """A copy of the checkout, and what to build there; ``log`` is where builds tell."""
 
-    top: Path
-    lab: Path
-    release: str
+    request: Request
     log: Path
     classes: Iterator[int] = field(default_factory=itertools.count)
+
+    @property
+    def top(self) -> Path:
+        """Its folder."""
+        return self.request.project.top
+
+    @property
+    def lab(self) -> Path:
+        """Its lab file."""
+        return self.request.lab_file
 
     def build(self, *options: str) -> Measured:
         """Build the OVA by the command that a person types; its size is the OVA's.
@@ -39,11 +44,7 @@ class Copy:
         """
         with timed() as watch:
             host.run(
-                [
-                    *(sys.executable, "-m", "invoke", "build-ova", "--builder", "direct"),
-                    *("--lab", self.lab.relative_to(self.top), "--release", self.release),
-                    *options,
-                ],
+                build_command(self.request, *options),
                 log=self.log,
                 cwd=self.top,
                 env={"NO_COLOR": "1"},
@@ -81,26 +82,19 @@ class Copy:
         return self.built()._ovas()[0]
 
     def _ovas(self) -> list[Path]:
-        return list(Project(self.top).dist.glob("*.ova"))
+        return list(self.request.project.dist.glob("*.ova"))
 
 
-def copy_checkout(ground: Ground, top: Path) -> Copy:
-    """Copy what a build needs of the checkout to an empty folder, with the ground's lab."""
-    project = ground.request.project
-    for name in (*RECIPE, *ALSO):
-        source, target = project.top / name, top / name
-        if source.is_dir():
-            ignore = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, target, ignore=ignore, dirs_exist_ok=True)
-        elif source.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target)
-    labs = top / "labs"
-    labs.mkdir()
-    lab = labs / ground.request.lab_file.name
-    shutil.copy(ground.request.lab_file, lab)
-    cache = Project(top).cache
+def copy_of_checkout(ground: Ground, top: Path) -> Copy:
+    """Copy the checkout to an empty folder, with the ground's lab and release.
+
+    Raises:
+        ToipLabError: the project is no git checkout.
+    """
+    release = ground.package_set.release.codename
+    copied = copy_checkout(replace(ground.request, release=release), top)
+    cache = copied.project.cache
     cache.mkdir(parents=True)
     for name in ("apt", "debs"):  # the layers stay the copy's own
-        (cache / name).symlink_to(project.cache.resolve() / name)
-    return Copy(top, lab, ground.package_set.release.codename, ground.logs / "toip-lab.log")
+        (cache / name).symlink_to(ground.request.project.cache.resolve() / name)
+    return Copy(copied, ground.logs / "toip-lab.log")

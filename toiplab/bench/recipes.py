@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from toiplab import host
+from toiplab import files, host
 from toiplab.bench.contest import Contestant, Measured, allocated, timed
 from toiplab.bench.ground import Ground
-from toiplab.bench.repository import link
 from toiplab.bench.workshop import Workshop
 from toiplab.errors import ToipLabError
 
@@ -85,14 +84,14 @@ def _measure(
 ) -> Measured:
     if isinstance(shop, ToipLabError):
         raise shop
-    link(ground.repository.keyring, folder / KEYRING)
+    files.link_or_copy(ground.repository.keyring, folder / KEYRING)
     folder.chmod(0o755)
     settings = {
         "MIRROR": ground.repository.url,
         "CODENAME": ground.repository.codename,
-        "KEYRING": f"/work/{KEYRING}",
+        "KEYRING": f"/bench/{KEYRING}",
         "PACKAGES": " ".join(ground.names),
-        "IMAGE": f"/work/{IMAGE}",
+        "IMAGE": f"/bench/{IMAGE}",
         "GIB": str(GIB),
     }
     with timed() as watch:

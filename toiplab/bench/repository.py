@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import re
-import shutil
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from toiplab import files, host
+from toiplab.bench.loopback import served
 from toiplab.builders.packages import PackageSet
 from toiplab.errors import ToipLabError
 
@@ -67,7 +63,9 @@ def publish(package_set: PackageSet, folder: Path) -> None:
     pool = folder / "pool"
     pool.mkdir(parents=True)
     for package in package_set.packages:
-        link(package_set.debs / package.file_name, pool / served_name(package.file_name))
+        files.link_or_copy(
+            package_set.debs / package.file_name, pool / served_name(package.file_name)
+        )
     index = packages_index(package_set).encode()
     suite = folder / "dists" / codename
     sums = []
@@ -124,33 +122,3 @@ def sign(suite: Path, keyring: Path) -> None:
                 host.run([*gpg, "--armor", "--output", suite / name, option, suite / "Release"])
         finally:
             host.run(["gpgconf", "--kill", "gpg-agent"], env={"GNUPGHOME": home}, check=False)
-
-
-def link(source: Path, target: Path) -> None:
-    """Give a file a second name, or a copy where the file system has no such thing."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"  # one connection for many files, as mirrors do
-    disable_nagle_algorithm = True
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name there
-        pass
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve a folder on a free port of loopback; gives its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

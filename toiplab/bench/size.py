@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from toiplab import manifest, render
 from toiplab.builders import plan
 from toiplab.builders.contract import Project, Request
+from toiplab.builders.indexes import deb_name
 from toiplab.builders.sources import Chosen
 from toiplab.errors import ToipLabError
 from toiplab.exam.candidate import newest_ova
@@ -145,10 +146,8 @@ def of_ova(ova: Path) -> Weights:
     given = plan.inputs(request, Chosen(by_codename(built.release), ()))
     (text,) = (content for place, content in render.render(given).overlay if place == RULES)
     debs = (
-        request.project.cache / "debs" / name
-        for name in (
-            f"{p.name}_{p.version.replace(':', '%3a')}_{p.architecture}.deb" for p in built.packages
-        )
+        request.project.cache / "debs" / deb_name(p.name, p.version, p.architecture)
+        for p in built.packages
     )
     return weigh(packaged(debs), rules(text.decode()))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from toiplab.bench.contest import Outcome, Standing
 
 MEGABYTE = 1_000_000
+TWO_DIGITS = 10  # from here on one decimal is enough
 HEADER = (
     "| | median | least – most | ratio | processor | ratio | size | what it makes |\n"
     "|---|--:|--:|--:|--:|--:|--:|---|\n"
@@ -83,7 +84,7 @@ def _ratio(found: float | None) -> str:
 
 def seconds(value: float) -> str:
     """A time with three digits that count."""
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}"  # noqa: PLR2004
+    return f"{value:.2f}" if value < TWO_DIGITS else f"{value:.1f}"
 
 
 def spread(standing: Standing) -> str:

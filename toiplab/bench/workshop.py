@@ -41,7 +41,7 @@ class Workshop:
     root: Path
 
     def work(self, recipe: str, folder: Path, settings: Mapping[str, str], *, log: Path) -> None:
-        """Run ``scripts/bench/RECIPE.sh`` with these settings; ``folder`` is its /work.
+        """Run ``scripts/bench/RECIPE.sh`` with these settings; ``folder`` is its /bench.
 
         Raises:
             ToipLabError: it failed; the message ends with its own last word on it.
@@ -104,7 +104,7 @@ def _make(packages: tuple[str, ...], root: Path, log: Path) -> None:
             [
                 *("mmdebstrap", "--mode=root", "--variant=apt"),
                 *(f"--aptopt={options}", f"--include={','.join(packages)}"),
-                f"--customize-hook=mkdir {shlex.quote(str(beside))}/work",
+                f"--customize-hook=mkdir {shlex.quote(str(beside))}/bench",
                 *(RELEASE, beside),
                 *([mirror.main] if mirror else []),
             ],

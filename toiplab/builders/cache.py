@@ -169,9 +169,7 @@ def _seal(folder: Path) -> None:
 
 
 def _sealed(path: Path) -> Sealed:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Sealed(name=path.name, size=path.stat().st_size, sha256=digest)
+    return Sealed(name=path.name, size=path.stat().st_size, sha256=files.sha256(path))
 
 
 def _is_whole(entry: Path) -> bool:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from toiplab import manifest
+from toiplab import files, manifest
 from toiplab.errors import ToipLabError
 from toiplab.host import PROJECT
 from toiplab.image.vmdk import Compression
@@ -150,7 +150,7 @@ def _hash_of(named: Mapping[str, Path]) -> str:
     hashed = hashlib.sha256()
     for name, path in named.items():
         if path.is_file() and path.suffix != ".pyc":
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            content = files.sha256(path)
             hashed.update(f"{content} {name}\n".encode())
     return hashed.hexdigest()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from toiplab import doctor, render
@@ -83,19 +82,20 @@ class Work:
                     progress.warn(str(substitution))
                 return kept
         package_set = fetch(found, self.request, progress, log=self.log).package_set
-        make = partial(
-            bootstrap.make_root,
-            package_set,
-            log=self.log,
-            progress=progress,
-            answers=found.rendered.debconf,
-            early_files=found.rendered.early,
-        )
+
+        def make(target: Path) -> None:
+            bootstrap.make_root(
+                package_set,
+                target=target,
+                log=self.log,
+                progress=progress,
+                answers=found.rendered.debconf,
+                early_files=found.rendered.early,
+            )
+
         # the indexes may have changed since they were asked for: these are the ones that count
         key = layers.package_key(found, layers.signed_of(package_set), self.tools)
-        return layers.keep_packages(
-            self.store, key, package_set, lambda target: make(target=target)
-        )
+        return layers.keep_packages(self.store, key, package_set, make)
 
     def disk(self, packages: PackageLayer, progress: Progress) -> DiskLayer:
         """The lab's disk, compressed."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from toiplab import manifest
+from toiplab import files, manifest
 from toiplab.builders.contract import Request, ova_path
 from toiplab.builders.sources import Chosen
 from toiplab.errors import ToipLabError
@@ -46,7 +45,5 @@ def _same_indexes(kept: Manifest, chosen: Chosen) -> bool:
 def _is_the_file_of(kept: Manifest, ova: Path) -> bool:
     if not (ova.is_file() and ova.with_suffix(".packages.txt").is_file()):
         return False
-    with ova.open("rb") as file:
-        return (ova.name, ova.stat().st_size) == (kept.ova, kept.ova_bytes) and hashlib.file_digest(
-            file, "sha256"
-        ).hexdigest() == kept.ova_sha256
+    same_size = (ova.name, ova.stat().st_size) == (kept.ova, kept.ova_bytes)
+    return same_size and files.sha256(ova) == kept.ova_sha256

@@ -5,12 +5,12 @@ Format: https://wiki.debian.org/DebianRepository/Format, deb822(5).
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from toiplab import files
 from toiplab.builders.apt import Apt
 from toiplab.errors import ToipLabError
 
@@ -20,6 +20,11 @@ FIELD = re.compile(
 )
 KIB = 1024
 RELEASE_NAMES = ("InRelease", "Release")
+
+
+def deb_name(name: str, version: str, architecture: str) -> str:
+    """How apt names a package in its cache of downloads: an epoch's colon is quoted."""
+    return f"{name}_{version.replace(':', '%3a')}_{architecture}.deb"
 
 
 @dataclass(frozen=True, order=True)
@@ -43,8 +48,8 @@ class Package:
 
     @property
     def file_name(self) -> str:
-        """How apt names the package in its cache of downloads: an epoch's colon is quoted."""
-        return f"{self.name}_{self.version.replace(':', '%3a')}_{self.architecture}.deb"
+        """Its name in apt's cache of downloads."""
+        return deb_name(self.name, self.version, self.architecture)
 
 
 @dataclass(frozen=True)
@@ -101,10 +106,10 @@ def read_indexes(apt: Apt) -> Indexes:
         path = Path(name)
         part = f"{component}/binary-{architecture}/Packages"
         release = _release_file(path, part)
-        found.append(Index(f"{url}/{release.name.rpartition('_')[2]}", _sha256(release)))
+        found.append(Index(f"{url}/{release.name.rpartition('_')[2]}", files.sha256(release)))
         dates.append(_date(release))
         if path.exists():  # apt keeps no file for an empty index
-            found.append(Index(f"{url}/{part}", _sha256(path)))
+            found.append(Index(f"{url}/{part}", files.sha256(path)))
             for package in read_packages(path, suite):
                 packages.setdefault((package.name, package.version), package)
     if not found:
@@ -159,8 +164,3 @@ def _date(release: Path) -> int:
     if dated is None:
         raise ToipLabError(f"{release}: no Date field")
     return int(parsedate_to_datetime(dated[1]).timestamp())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
@@ -141,8 +140,6 @@ def _manifest(
         for substitution in package_set.substitutions
         for name in substitution.binaries
     }
-    with target.open("rb") as file:
-        ova_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return manifest.Manifest(
         toip_lab=__version__,
         builder=built.builder,
@@ -150,7 +147,7 @@ def _manifest(
         lab=manifest.LabRecord(
             name=request.lab.name,
             file=request.lab_path(),
-            sha256=hashlib.sha256(request.lab_file.read_bytes()).hexdigest(),
+            sha256=files.sha256(request.lab_file),
         ),
         inputs_sha256=request.digest(),
         release=package_set.release.codename,
@@ -189,7 +186,7 @@ def _manifest(
         disk_uuid=str(disk),
         compression=compression,
         ova=target.name,
-        ova_sha256=ova_sha256,
+        ova_sha256=files.sha256(target),
         ova_bytes=target.stat().st_size,
         stages=tuple(
             manifest.StageRecord(title=timing.title, seconds=round(timing.seconds, 1))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from toiplab import files
 from toiplab.builders.apt import Apt, complaint
 from toiplab.builders.indexes import Index, Indexes, Package, read_indexes
 from toiplab.builders.sources import Chosen, Source
@@ -232,10 +233,9 @@ def _verified(debs: Path, package: Package) -> bool:
     path = debs / package.file_name
     if not path.exists():
         return False
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() == package.sha256:
-            os.utime(path)  # a use: what was not used for longest is removed first
-            return True
+    if files.sha256(path) == package.sha256:
+        os.utime(path)  # a use: what was not used for longest is removed first
+        return True
     path.unlink()
     return False
 

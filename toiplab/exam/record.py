@@ -14,6 +14,7 @@ from toiplab import files, manifest
 from toiplab.errors import ToipLabError
 from toiplab.exam.candidate import Candidate
 from toiplab.exam.runner import Outcome, Report
+from toiplab.faults import first_fault
 
 
 class ExamRecord(BaseModel):
@@ -97,8 +98,6 @@ def read(path: Path) -> ExamRecord | None:
     except FileNotFoundError:
         return None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
         raise ToipLabError(
-            f"{path}: {place}: {first['msg']}", hint="examine again: make smoke"
+            f"{path}: {first_fault(error)}", hint="examine again: make smoke"
         ) from error

@@ -12,6 +12,8 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from defusedxml import ElementTree
+
 from toiplab.errors import ToipLabError
 from toiplab.hardware import Adapter, Forward, Hardware, InternalAdapter, NatAdapter
 from toiplab.image.ovf import (
@@ -52,7 +54,7 @@ def read(text: bytes, *, source: str) -> Descriptor:
         ToipLabError: naming the file and the element that is missing or wrong.
     """
     try:
-        root = ET.fromstring(text)  # noqa: S314 - expat limits entity expansion itself
+        root = ElementTree.fromstring(text)
     except (ET.ParseError, ValueError, LookupError) as error:  # the last two: its encoding
         raise ToipLabError(f"{source}: not well-formed XML: {error}") from error
     if root.tag != f"{{{OVF_NAMESPACE}}}Envelope":

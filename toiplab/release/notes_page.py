@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, select_autoescape
 
 from toiplab.release.gate import Proven, generated
 from toiplab.release.signing import NAMESPACE, Key
@@ -51,7 +51,10 @@ sha256sum --check --ignore-missing {{ sums }}
 
 def render(proven: Proven, key: Key | None, *, assets: Sequence[Path], sums: str) -> str:
     """Write the notes of a release whose other files are ``assets``."""
-    page = Environment(undefined=StrictUndefined, autoescape=False).from_string(TEMPLATE)  # noqa: S701 -- Markdown
+    # the page is Markdown: nothing is to be escaped
+    page = Environment(
+        undefined=StrictUndefined, autoescape=select_autoescape(default_for_string=False)
+    ).from_string(TEMPLATE)
     return (
         page.render(
             version=proven.version,

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from toiplab import files, host
 from toiplab.builders.contract import Project, Request
+from toiplab.checkout import build_command
 
 USER = "toip-lab-other"
 UID = 1_700_000_000  # far from any that a machine gives out
@@ -48,45 +48,12 @@ class Circumstances:
     other_user: bool = False
 
 
-def copy_checkout(request: Request, top: Path) -> Request:
-    """Copy what a build of ``request`` needs to ``top``.
-
-    Copied are the files that git tracks or would track, as they lie in the folder, with the
-    lab file and its secrets.
-
-    Raises:
-        ToipLabError: the project is no git checkout.
-    """
-    source = request.project.top.resolve()
-    listed = host.run(
-        ["git", "-C", source, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        hint="it is copied as git lists it: use a checkout of git, owned by who builds",
-    ).output
-    lab = request.lab_file.resolve()
-    place = lab.relative_to(source) if lab.is_relative_to(source) else Path("labs", lab.name)
-    wanted = {Path(name): source / name for name in filter(None, listed.split("\0"))}
-    wanted |= {place: lab, place.with_name(request.secrets_path().name): request.secrets_path()}
-    for name, path in wanted.items():
-        if path.is_file():
-            (top / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, top / name)
-    return replace(request, lab_file=top / place, project=Project(top))
-
-
 def share_packages(source: Project, copy: Project) -> None:
     """Give a copy the packages that were downloaded for another; nothing else of its cache."""
     debs = copy.cache / "debs"
     debs.mkdir(parents=True)
     for deb in (source.cache / "debs").glob("*.deb"):
-        link_or_copy(str(deb), str(debs / deb.name))
-
-
-def link_or_copy(source: str, target: str) -> None:
-    """Give a file a second name, or make a second file of it where that cannot be."""
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copyfile(source, target)
+        files.link_or_copy(deb, debs / deb.name)
 
 
 def rebuild(request: Request, circumstances: Circumstances, *, work: Path, log: Path) -> Path:
@@ -108,7 +75,7 @@ def rebuild(request: Request, circumstances: Circumstances, *, work: Path, log: 
         for path in (home, top, *_all_but_packages(request.project)):
             os.lchown(path, UID, UID)
     host.run(
-        [*_wrapped(circumstances, work), *_build(request)],
+        [*_wrapped(circumstances, work), *build_command(request)],
         log=log,
         cwd=top,
         umask=circumstances.umask,
@@ -130,16 +97,6 @@ def _all_but_packages(project: Project) -> Iterator[Path]:
     """A copy's files and folders; the packages may be the very files of the first cache."""
     debs = project.cache / "debs"
     return (path for path in project.top.rglob("*") if path.parent != debs)
-
-
-def _build(request: Request) -> list[str]:
-    lab_file = str(request.lab_file.relative_to(request.project.top))
-    mirror = ["--mirror", request.mirror] if request.mirror else []
-    return [
-        *(sys.executable, "-m", "invoke", "build-ova", "--builder", "direct"),
-        *("--lab", lab_file, "--release", request.release, *mirror),
-        *("--compress", request.compression),
-    ]
 
 
 def _wrapped(circumstances: Circumstances, work: Path) -> list[str]:

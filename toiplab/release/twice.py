@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -12,8 +11,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from toiplab import compare, host
+from toiplab import compare, files, host
 from toiplab.builders.contract import Request
+from toiplab.checkout import copy_checkout
 from toiplab.compare import Difference
 from toiplab.progress import Progress
 from toiplab.release import differences
@@ -22,7 +22,6 @@ from toiplab.release.rebuild import (
     ETC,
     Circumstances,
     closed_folder,
-    copy_checkout,
     rebuild,
     share_packages,
 )
@@ -81,7 +80,7 @@ def check(request: Request, *, progress: Progress) -> tuple[Difference, ...]:
             disks.mkdir()
             found = differences.between(*ovas, work=disks, progress=progress)
             for ova in ovas:
-                progress.note(f"SHA-256 {_sha256(ova)}  {ova.relative_to(work)}")
+                progress.note(f"SHA-256 {files.sha256(ova)}  {ova.relative_to(work)}")
         if found:
             _show(found, ovas, disks, left)
     return found
@@ -160,8 +159,3 @@ def _no_other_user(work: Path) -> str:
     if folder := closed_folder(work / "file"):
         return f"{folder} is closed to others: set TMPDIR to a folder that all may write to"
     return ""
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tempfile
 from pathlib import Path
 
-from toiplab import host
+from toiplab import files, host
 from toiplab.builders.apt import APT_HELPER, network_options
 from toiplab.builders.contract import Request
 from toiplab.errors import ToipLabError
@@ -38,7 +37,7 @@ def provide(request: Request, release: Release, *, log: Path, progress: Progress
     cached = request.project.cache.resolve() / "iso" / wanted.name
     if cached.exists():
         with progress.step(f"Check {cached.name}"):
-            if _sha256(cached) == wanted.sha256:
+            if files.sha256(cached) == wanted.sha256:
                 return InstallerIso(str(cached), wanted.sha256)
             cached.unlink()
         progress.note(f"{cached}: damaged, fetched again")
@@ -71,7 +70,7 @@ def _fetch(wanted: InstallerIso, target: Path, log: Path) -> None:
             hint="what has come is kept, and the next build goes on from there; with the file "
             "at hand: --iso FILE",
         )
-    found = _sha256(part)
+    found = files.sha256(part)
     if found != wanted.sha256:
         part.unlink()
         raise ToipLabError(
@@ -103,7 +102,7 @@ def check_own(request: Request) -> None:
 
 
 def _own(path: Path, release: Release) -> InstallerIso:
-    found, pinned = _sha256(path), release.iso.sha256
+    found, pinned = files.sha256(path), release.iso.sha256
     if found in (pinned, listed := _listed(path)):
         return InstallerIso(str(path), found)
     if listed is not None:
@@ -143,8 +142,3 @@ def _declared_size(path: Path) -> int:
             f"{path}: not an ISO image", hint="name the installer's image, a file ending in .iso"
         )
     return int.from_bytes(descriptor[80:84], "little") * SECTOR
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

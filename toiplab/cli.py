@@ -25,7 +25,7 @@ from toiplab import doctor as machine_doctor
 from toiplab import files, manifest
 from toiplab import render as rendering
 from toiplab.builders import build, check_builder, plan
-from toiplab.builders.contract import Project, Request
+from toiplab.builders.contract import Project, Request, one_build_at_a_time
 from toiplab.builders.options import DEFAULT, BuildOptions
 from toiplab.builders.sources import Chosen, choose, sources_of
 from toiplab.errors import BAD_INPUT, INTERRUPTED, ToipLabError
@@ -325,7 +325,10 @@ def release(given: str, *, key: str, with_secrets: bool, tagged: bool, progress:
     if proven.notes.name != proven.version:
         progress.warn(f"the notes are those of [{proven.notes.name}] in CHANGELOG.md: a rehearsal")
     folder = project.dist / "release"
-    with progress.step(f"Lay out {folder.relative_to(project.top)}"):
+    with (
+        one_build_at_a_time(project),
+        progress.step(f"Lay out {folder.relative_to(project.top)}"),
+    ):
         assets = publish(proven, layout, folder)
     for asset in assets:
         progress.note(f"{asset.stat().st_size:>12,} {asset.name}")

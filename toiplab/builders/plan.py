@@ -124,7 +124,9 @@ def scratch(request: Request) -> Iterator[Path]:
     for left in request.project.build.glob(".scratch-*"):
         shutil.rmtree(left)
     for left in request.project.dist.glob(".*.part"):
-        if not left.is_dir():  # a folder is a release's, which removes its own
+        if (
+            not left.is_dir()
+        ):  # a folder is that of a release that was killed; the next one removes it
             left.unlink()
     with tempfile.TemporaryDirectory(prefix=".scratch-", dir=request.project.build) as folder:
         yield Path(folder)

@@ -124,9 +124,7 @@ def scratch(request: Request) -> Iterator[Path]:
     for left in request.project.build.glob(".scratch-*"):
         shutil.rmtree(left)
     for left in request.project.dist.glob(".*.part"):
-        if (
-            not left.is_dir()
-        ):  # a folder is that of a release that was killed; the next one removes it
+        if left.is_file():  # a folder is a killed release's: the next release mends that
             left.unlink()
     with tempfile.TemporaryDirectory(prefix=".scratch-", dir=request.project.build) as folder:
         yield Path(folder)

@@ -15,6 +15,7 @@ from tests.test_manifest import MADE
 from toiplab import builders, manifest
 from toiplab.builders import contract, direct
 from toiplab.builders.contract import Project, Request, one_build_at_a_time
+from toiplab.builders.options import BuildOptions
 from toiplab.errors import ToipLabError
 from toiplab.host import PROJECT
 from toiplab.image.vmdk import Compression
@@ -214,6 +215,27 @@ def test_virtualbox_compresses_what_it_exports_itself(project: Project) -> None:
     assert str(error.value) == (
         "--compress best: VirtualBox compresses what it exports itself\n"
         "  leave it out, or take another builder: --builder direct"
+    )
+
+
+@pytest.mark.parametrize(
+    ("builder", "options", "said"),
+    [
+        ("direct", BuildOptions(accelerator="kvm"), ("--accel kvm", "qemu")),
+        ("direct", BuildOptions(slow=True), ("--slow", "virtualbox")),
+        ("qemu", BuildOptions(slow=True), ("--slow", "virtualbox")),
+        ("virtualbox", BuildOptions(accelerator="tcg"), ("--accel tcg", "qemu")),
+    ],
+)
+def test_an_option_of_another_builder_is_not_passed_over(
+    project: Project, builder: str, options: BuildOptions, said: tuple[str, str]
+) -> None:
+    with pytest.raises(ToipLabError) as error:
+        builders.build(builder, request_in(project), Progress(), options)
+
+    assert str(error.value) == (
+        f"{said[0]}: of no use to the builder {builder}\n"
+        f"  leave it out, or take the builder that has one: --builder {said[1]}"
     )
 
 

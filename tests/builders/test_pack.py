@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 from dataclasses import replace
@@ -117,20 +118,41 @@ def test_a_package_that_was_held_back_names_the_version_there_is(built: Built, r
     }
 
 
-def test_a_former_manifest_never_speaks_for_a_new_ova(
+@pytest.mark.parametrize("moves", range(3))
+def test_an_ova_never_lies_there_without_its_manifest(
+    built: Built, raw: Path, monkeypatch: pytest.MonkeyPatch, moves: int
+) -> None:
+    """Whenever the build is killed while it puts a new OVA in the place of a former one."""
+    disk = raw.read_bytes()
+    target = pack(built, raw, Progress())
+    raw.write_bytes(disk[::-1])
+    left = iter(range(moves))
+
+    def move(path: Path, to: Path) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        path.replace(to)
+
+    monkeypatch.setattr(packing.files, "move", move)
+    with pytest.raises(KeyboardInterrupt):
+        pack(built, raw, Progress())
+
+    assert not target.exists()
+
+
+def test_one_that_cannot_be_described_leaves_the_former_as_it_was(
     built: Built, raw: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = raw.read_bytes()
     target = pack(built, raw, Progress())
-    former = target.read_bytes()
-    raw.write_bytes(disk)
+    before = {path: path.read_bytes() for path in target.parent.iterdir()}
+    raw.write_bytes(disk[::-1])
 
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(packing.manifest, "write", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(packing.manifest, "write", full)
+    with pytest.raises(OSError, match="No space"):
         pack(built, raw, Progress())
 
-    assert not manifest.path_for(target).exists()
-    assert target.read_bytes() == former  # the same disk, packed the same
+    assert {path: path.read_bytes() for path in target.parent.iterdir()} == before

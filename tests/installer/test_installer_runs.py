@@ -1,6 +1,8 @@
 """Debian's installer runs to its end, and what it made passes the exam.
 
-Here each build takes an hour and more, in software: pytest -m installer.
+Here each build takes an hour and more, in software: pytest -m installer, or one of the builds by
+-k "virtualbox and critical". At high, the default, nothing that the preseed leaves open would be
+passed over; critical is what builds ask for.
 """
 
 from __future__ import annotations
@@ -31,21 +33,24 @@ from toiplab.render import Installation
 pytestmark = pytest.mark.installer
 
 
-@pytest.fixture(scope="module")
-def qemu_ova(medium: Path, mirror_with_udebs: str) -> Path:
-    """Built at default priority: nothing that the preseed leaves open would be passed over."""
-    return build_qemu(
-        request_for("qemu", medium), Progress(), options=BuildOptions(priority="high")
-    )
+@pytest.fixture(scope="module", params=["high", "critical"])
+def qemu_ova(request: pytest.FixtureRequest, medium: Path, mirror_with_udebs: str) -> Path:
+    """Built by QEMU, at each of the installer's priorities."""
+    wanted = request_for(f"qemu-{request.param}", medium)
+    return build_qemu(wanted, Progress(), options=BuildOptions(priority=request.param))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["high", "critical"])
 def virtualbox_ova(
-    medium: Path, mirror_with_udebs: str, virtualbox_that_starts: VirtualBox
+    request: pytest.FixtureRequest,
+    medium: Path,
+    mirror_with_udebs: str,
+    virtualbox_that_starts: VirtualBox,
 ) -> Path:
-    """Built at critical priority, in a VirtualBox whose processor is QEMU."""
-    request = request_for("virtualbox", medium)
-    return build_virtualbox(request, Progress(), options=BuildOptions(slow=True))
+    """Built in a VirtualBox whose processor is QEMU, at each of the installer's priorities."""
+    wanted = request_for(f"virtualbox-{request.param}", medium)
+    options = BuildOptions(priority=request.param, slow=True)
+    return build_virtualbox(wanted, Progress(), options=options)
 
 
 def exam(ova: Path) -> int:

@@ -41,6 +41,7 @@ def build(name: str, request: Request, progress: Progress, options: BuildOptions
         name, why = choose_builder(request.compression)
         progress.note(f"builder: {name}: {why}")
     check_compression(name, request.compression)
+    check_options(name, options)
     if name == direct.NAME:
         if request.iso is not None:
             raise ToipLabError(
@@ -66,6 +67,23 @@ def check_compression(name: str, compression: Compression) -> None:
             f"--compress {compression}: VirtualBox compresses what it exports itself",
             hint="leave it out, or take another builder: --builder direct",
         )
+
+
+def check_options(name: str, options: BuildOptions) -> None:
+    """Check that a builder has a use for what was asked of it.
+
+    Raises:
+        ToipLabError: only another builder does.
+    """
+    for given, asked, only in (
+        (f"--accel {options.accelerator}", options.accelerator != "auto", "qemu"),
+        ("--slow", options.slow, "virtualbox"),
+    ):
+        if asked and name != only:
+            raise ToipLabError(
+                f"{given}: of no use to the builder {name}",
+                hint=f"leave it out, or take the builder that has one: --builder {only}",
+            )
 
 
 def choose_builder(compression: Compression = Compression.FAST) -> tuple[str, str]:

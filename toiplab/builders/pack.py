@@ -67,21 +67,16 @@ def pack_vmdk(
         ToipLabError: a file cannot be written.
     """
     lab, release = built.request.lab, built.package_set.release
-    target = ova_path(built.request, release.version)
-    with progress.step(f"Pack {target.name}"):
+    written = scratch / ova_path(built.request, release.version).name
+    with progress.step(f"Pack {written.name}"):
         descriptor = ovf.write(
             lab.hardware,
             ovf.DiskFacts(disk.name, disk.stat().st_size, info.capacity, info.uuid),
             product=ovf.Product(name="toip-lab", version=__version__),
             annotation=f"{lab.title} ({release.title}, Asterisk {release.asterisk})",
         )
-        written = scratch / target.name
         ova.write(written, descriptor=descriptor, disk=disk)
-        # The former manifest does not speak for the new file.
-        manifest.path_for(target).unlink(missing_ok=True)
-        files.move(written, target)
-    record(built, target, info.uuid, progress, compression=built.request.compression)
-    return target
+    return hand_out(built, written, info.uuid, progress, compression=built.request.compression)
 
 
 def adopt(built: Built, exported: Path, progress: Progress) -> Path:
@@ -100,11 +95,7 @@ def adopt(built: Built, exported: Path, progress: Progress) -> Path:
                 f"{exported.name}: the exported machine is not the lab's\n"
                 f"  wanted: {wanted}\n  found: {opened.hardware}"
             )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    manifest.path_for(target).unlink(missing_ok=True)
-    files.move(exported, target)
-    record(built, target, opened.descriptor.disk.uuid, progress, compression=None)
-    return target
+    return hand_out(built, exported, opened.descriptor.disk.uuid, progress, compression=None)
 
 
 def in_one_order(hardware: Hardware) -> Hardware:
@@ -118,20 +109,34 @@ def in_one_order(hardware: Hardware) -> Hardware:
     return replace(hardware, adapters=tuple(adapters))
 
 
-def record(
-    built: Built, target: Path, disk: UUID, progress: Progress, *, compression: Compression | None
-) -> None:
-    """Write what lies beside an OVA: its package list and its manifest."""
+def hand_out(
+    built: Built, finished: Path, disk: UUID, progress: Progress, *, compression: Compression | None
+) -> Path:
+    """Give a finished OVA its place, after its package list and its manifest.
+
+    So an OVA in ``dist/`` is never without them, whenever the build is killed.
+    """
+    target = ova_path(built.request, built.package_set.release.version)
     listing = "".join(f"{p.name} {p.version}\n" for p in built.package_set.packages)
-    files.write(target.with_suffix(".packages.txt"), listing.encode())
-    manifest.write(_manifest(built, disk, compression, target, progress), target)
+    files.write(package_list(finished), listing.encode())
+    manifest.write(_manifest(built, disk, compression, finished, progress), finished)
+    target.unlink(missing_ok=True)  # the former one is not what they speak of
+    for path_of in (package_list, manifest.path_for):
+        files.move(path_of(finished), path_of(target))
+    files.move(finished, target)
+    return target
+
+
+def package_list(ova: Path) -> Path:
+    """Where the package list of an OVA is: beside it."""
+    return ova.with_suffix(".packages.txt")
 
 
 def _manifest(
     built: Built,
     disk: UUID,
     compression: Compression | None,
-    target: Path,
+    finished: Path,
     progress: Progress,
 ) -> manifest.Manifest:
     request, package_set = built.request, built.package_set
@@ -185,9 +190,9 @@ def _manifest(
         ),
         disk_uuid=str(disk),
         compression=compression,
-        ova=target.name,
-        ova_sha256=files.sha256(target),
-        ova_bytes=target.stat().st_size,
+        ova=ova_path(request, package_set.release.version).name,
+        ova_sha256=files.sha256(finished),
+        ova_bytes=finished.stat().st_size,
         stages=tuple(
             manifest.StageRecord(title=timing.title, seconds=round(timing.seconds, 1))
             for timing in progress.timings

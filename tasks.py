@@ -11,7 +11,7 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-from toiplab import cli
+from toiplab import cli, typed
 
 DEFAULT_LAB = "labs/isi.yml"
 
@@ -44,7 +44,7 @@ def build_ova(
 ) -> None:
     """Build the OVA of a lab, in dist/."""
     with cli.reporting() as progress:
-        options = cli.build_options(accel=accel, slow=slow)
+        options = typed.build_options(accel=accel, slow=slow)
         cli.build_ova(
             Path(lab),
             release=release,
@@ -52,7 +52,7 @@ def build_ova(
             mirror=mirror,
             progress=progress,
             iso=iso,
-            compress=cli.compression(compress),
+            compress=typed.compression(compress),
             fresh=fresh,
             options=options,
         )
@@ -69,7 +69,7 @@ def render(_: Context, lab: str = DEFAULT_LAB, release: str = "") -> None:
 def boot(_: Context, ova: str = "", accel: str = "auto") -> None:
     """Start an OVA in QEMU as its OVF says, its console in this terminal."""
     with cli.reporting() as progress:
-        cli.boot(ova, accel=cli.accelerator(accel), progress=progress)
+        cli.boot(ova, accel=typed.accelerator(accel), progress=progress)
 
 
 @task(
@@ -98,7 +98,7 @@ def smoke(
 ) -> None:
     """Boot an OVA and use it as a class does: phones, calls, a reboot; report every row."""
     with cli.reporting() as progress:
-        options = cli.exam_options(
+        options = typed.exam_options(
             lab=lab, accel=accel, quick=quick, only=only, nat_only=nat_only, keep=keep
         )
         cli.smoke(ova, options, host=host, progress=progress)
@@ -116,7 +116,7 @@ def compare(_: Context, first: str, second: str, *, lab: str = "", accel: str = 
     """Boot two OVAs and list how they differ: packages, files, units, accounts, ports."""
     with cli.reporting() as progress:
         cli.compare(
-            Path(first), Path(second), lab=lab, accel=cli.accelerator(accel), progress=progress
+            Path(first), Path(second), lab=lab, accel=typed.accelerator(accel), progress=progress
         )
 
 
@@ -133,7 +133,7 @@ def bench(
 ) -> None:
     """Measure builds and boots beside other tools, and write docs/bench.md with its plot."""
     with cli.reporting() as progress:
-        options = cli.bench_options(rounds=rounds, only=only)
+        options = typed.bench_options(rounds=rounds, only=only)
         cli.bench(Path(lab), release=release, options=options, progress=progress)
 
 
@@ -172,7 +172,7 @@ def release(
             Path(lab),
             release=release,
             mirror=mirror,
-            compress=cli.compression(compress),
+            compress=typed.compression(compress),
             progress=progress,
         )
 

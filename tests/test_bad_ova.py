@@ -15,7 +15,7 @@ import pytest
 from invoke.exceptions import Exit
 
 from tests import small_ova
-from toiplab import cli, manifest
+from toiplab import cli, manifest, typed
 from toiplab.errors import BAD_INPUT, ToipLabError
 from toiplab.host import PROJECT
 from toiplab.image.ova import Ova, open_ova
@@ -44,7 +44,9 @@ def made(whole: Path, tmp_path: Path) -> Ova:
 
 
 def smoke(ova: Path, progress: Progress) -> None:
-    options = cli.exam_options(lab="", accel="tcg", quick=True, only="", nat_only=False, keep=False)
+    options = typed.exam_options(
+        lab="", accel="tcg", quick=True, only="", nat_only=False, keep=False
+    )
     cli.smoke(str(ova), options, host="", progress=progress)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from invoke.exceptions import Exit
 
-from toiplab import cli, host
+from toiplab import cli, host, typed
 from toiplab.builders import contract, direct
 from toiplab.errors import ToipLabError
 from toiplab.host import PROJECT
@@ -339,7 +339,7 @@ def test_a_second_build_is_refused(request_of_checkout: contract.Request) -> Non
 
 def test_a_compression_that_there_is_not() -> None:
     with pytest.raises(ToipLabError) as error:
-        cli.compression("tiny")
+        typed.compression("tiny")
 
     assert str(error.value) == "--compress 'tiny': no such compression\n  fast, best"
 

@@ -11,7 +11,6 @@ import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from ipaddress import IPv4Address
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ from invoke.exceptions import Exit
 from rich.console import Console
 
 from toiplab import doctor as machine_doctor
-from toiplab import files, manifest
+from toiplab import files, manifest, typed
 from toiplab import render as rendering
 from toiplab.builders import build, check_builder, plan
 from toiplab.builders.contract import Project, Request, one_build_at_a_time
@@ -42,7 +41,6 @@ from toiplab.releases import RELEASES, by_codename
 if TYPE_CHECKING:
     from toiplab.bench.bench import Options as BenchOptions
     from toiplab.exam.smoke import Options
-    from toiplab.machine.machine import Machine
 
 WORKFLOWS = ".github/workflows/*.yml"
 
@@ -104,29 +102,6 @@ def build_ova(
         f"account {request.lab.administrator.login}; the passwords are in {request.secrets_path()}"
     )
     progress.note("prove it: make smoke      use it: make boot, or import it into VirtualBox")
-
-
-def build_options(*, accel: str, slow: bool) -> BuildOptions:
-    """The options of the builders that use Packer, as typed.
-
-    Raises:
-        ToipLabError: there is no such accelerator.
-    """
-    return BuildOptions(accelerator=accelerator(accel), slow=slow)
-
-
-def compression(given: str) -> Compression:
-    """Check the word a user typed for how hard to compress.
-
-    Raises:
-        ToipLabError: it is none.
-    """
-    try:
-        return Compression(given)
-    except ValueError:
-        raise ToipLabError(
-            f"--compress {given!r}: no such compression", hint=", ".join(Compression)
-        ) from None
 
 
 def render(lab_file: Path, *, release: str, progress: Progress) -> None:
@@ -191,62 +166,13 @@ def smoke(given: str, options: Options, *, host: str, progress: Progress) -> Non
         for word, given_too in (("keep", options.keep), ("nat-only", options.nat_only)):
             if given_too:
                 raise ToipLabError(f"--{word}: of no use with --host", hint="leave one of them out")
-        status = smoke_running(ova, address(host), results, options=options, progress=progress)
+        status = smoke_running(
+            ova, typed.address(host), results, options=options, progress=progress
+        )
     else:
         status = examine(ova, results, options=options, progress=progress)
     if status:
         raise Exit(code=status)
-
-
-def exam_options(
-    *, lab: str, accel: str, quick: bool, only: str, nat_only: bool, keep: bool
-) -> Options:
-    """What the options of ``smoke`` say.
-
-    Raises:
-        ToipLabError: one of them cannot be.
-    """
-    from toiplab.exam.plan import Plan
-    from toiplab.exam.smoke import Options
-
-    plan = Plan().only([row.strip() for row in only.split(",") if row.strip()])
-    if quick and (nat_only or (only and plan.with_phones)):
-        other = "nat-only" if nat_only else f"only {only}"
-        raise ToipLabError(
-            f"--{other}: --quick has no phones, which this is about", hint="leave --quick out"
-        )
-    return Options(
-        lab_file=Path(lab) if lab else None,
-        accelerator=accelerator(accel),
-        plan=plan.quick() if quick else plan,
-        nat_only=nat_only,
-        keep=keep_for_person if keep else None,
-    )
-
-
-def keep_for_person(machine: Machine) -> None:
-    """Leave a machine to a person until it ends, its console in this terminal."""
-    from toiplab.machine.interactive import hand_over
-    from toiplab.machine.waiting import GuestError
-
-    with suppress(GuestError):  # one that is sick is wanted most
-        machine.log_out()
-        machine.console.type_line("")  # so that it asks for a login once more
-    hand_over(machine, Progress(), user=machine.account.user if machine.account else "user")
-
-
-def address(given: str) -> IPv4Address:
-    """Check the address a user typed.
-
-    Raises:
-        ToipLabError: it is none.
-    """
-    try:
-        return IPv4Address(given)
-    except ValueError:
-        raise ToipLabError(
-            f"--host {given!r}: not an IPv4 address", hint="such as 127.0.0.1, where forwards lead"
-        ) from None
 
 
 def compare(first: Path, second: Path, *, lab: str, accel: Choice, progress: Progress) -> None:
@@ -264,17 +190,6 @@ def compare(first: Path, second: Path, *, lab: str, accel: Choice, progress: Pro
     comparison.show(found, first, second, Console(highlight=False))
     if found:
         raise Exit(code=1)
-
-
-def bench_options(*, rounds: str, only: str) -> BenchOptions:
-    """What the options of ``bench`` say.
-
-    Raises:
-        ToipLabError: one of them cannot be.
-    """
-    from toiplab.bench.bench import Options as BenchOptions
-
-    return BenchOptions.typed(rounds=rounds, only=only)
 
 
 def bench(lab_file: Path, *, release: str, options: BenchOptions, progress: Progress) -> None:
@@ -332,18 +247,6 @@ def release(given: str, *, key: str, with_secrets: bool, tagged: bool, progress:
         assets = publish(proven, layout, folder)
     for asset in assets:
         progress.note(f"{asset.stat().st_size:>12,} {asset.name}")
-
-
-def accelerator(given: str) -> Choice:
-    """Check the word a user typed for the accelerator.
-
-    Raises:
-        ToipLabError: it is none.
-    """
-    match given:
-        case "auto" | "kvm" | "tcg":
-            return given
-    raise ToipLabError(f"--accel {given!r}: no such accelerator", hint="auto, kvm or tcg")
 
 
 def administrator(ova: Ova) -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from toiplab.hardware import Forward
 from toiplab.machine.console import Console
 from toiplab.machine.machine import Machine
+from toiplab.machine.waiting import GuestError
 from toiplab.progress import Progress
 
 ESCAPE = b"\x01"  # Ctrl-A, as with QEMU's own -serial mon:stdio
@@ -49,6 +50,14 @@ def hand_over(machine: Machine, progress: Progress, *, user: str) -> None:
     attach(machine.console, sys.stdin.fileno(), sys.stdout.fileno())
     machine.stop()
     progress.note("the machine has ended")
+
+
+def keep_for_person(machine: Machine) -> None:
+    """Leave a machine to a person until it ends, its console in this terminal."""
+    with suppress(GuestError):  # one that is sick is wanted most
+        machine.log_out()
+        machine.console.type_line("")  # so that it asks for a login once more
+    hand_over(machine, Progress(), user=machine.account.user if machine.account else "user")
 
 
 def forward_lines(forwards: Iterable[Forward], user: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ variable "iso_sha256" { type = string }
 variable "http_directory" { type = string }
 variable "boot_arguments" { type = string }
 variable "boot_wait" { type = string }
+variable "boot_meanwhile" { type = list(string) }
 variable "key_interval" { type = string }
 variable "ssh_private_key" { type = string }
 variable "ssh_timeout" { type = string }
@@ -79,11 +80,11 @@ source "virtualbox-iso" "toip-lab" {
   http_bind_address      = "127.0.0.1"
   boot_wait              = var.boot_wait
   boot_keygroup_interval = var.key_interval
-  boot_command = [
+  boot_command = concat(var.boot_meanwhile, [
     "<esc><wait>",
     "auto url=http://{{ .HTTPIP }}:{{ .HTTPPort }}/preseed.cfg ${var.boot_arguments}",
     "<enter>",
-  ]
+  ])
 
   ssh_username           = "root"
   ssh_private_key_file   = var.ssh_private_key
@@ -114,11 +115,11 @@ source "qemu" "toip-lab" {
   http_bind_address = "127.0.0.1"
   boot_wait         = var.boot_wait
   boot_key_interval = var.key_interval
-  boot_command = [
+  boot_command = concat(var.boot_meanwhile, [
     "<esc><wait>",
     "auto url=http://{{ .HTTPIP }}:{{ .HTTPPort }}/preseed.cfg ${var.boot_arguments}",
     "<enter>",
-  ]
+  ])
 
   ssh_username           = "root"
   ssh_private_key_file   = var.ssh_private_key

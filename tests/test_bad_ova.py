@@ -269,7 +269,7 @@ MANIFESTS: dict[str, tuple[Callable[[str], str], str]] = {
 }
 
 
-@pytest.mark.parametrize("command", [smoke, compare, release])
+@pytest.mark.parametrize("command", [smoke, boot, compare, release])
 @pytest.mark.parametrize("damage", MANIFESTS)
 def test_a_damaged_build_manifest_is_refused(made: Ova, command: Command, damage: str) -> None:
     change, what = MANIFESTS[damage]

@@ -140,6 +140,8 @@ def boot(given: str, *, accel: Choice, progress: Progress) -> None:
     ova = open_ova(Path(given) if given else newest_ova(project.dist))
     with progress.step(f"Verify {ova.path.name}"):
         ova.verify()
+        if manifest.path_for(ova.path).exists():  # it starts without one, not with a wrong one
+            manifest.verify(manifest.read(ova.path), ova.path)
     logs = project.build / "boot"
     with Machine(
         ova.hardware,

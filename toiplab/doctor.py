@@ -108,7 +108,7 @@ def version(tool: Tool) -> str | None:
 
 def versions(programs: Collection[str]) -> dict[str, str]:
     """The versions of these programs, asked all at once; empty for one that does not tell."""
-    asked = [tool for tool in tools() if tool.program in programs]
+    asked = [tool for tool in (*tools(), *OPTIONAL) if tool.program in programs]
     with ThreadPoolExecutor() as pool:
         told = pool.map(version, asked)
         return {tool.program: said or "" for tool, said in zip(asked, told, strict=True)}

@@ -62,6 +62,13 @@ class SubstitutionRecord(Record):
     binaries: tuple[str, ...]
 
 
+class IsoRecord(Record):
+    """The installer's image that a machine was installed from."""
+
+    name: str
+    sha256: str
+
+
 class StageRecord(Record):
     """How long a stage of the build took, in seconds."""
 
@@ -74,7 +81,8 @@ class Manifest(Record):
 
     ``inputs_sha256`` is of the lab file, its secrets and what in the checkout decides the
     image; ``epoch`` is the newest time in the image, in seconds since 1970. ``compression``
-    is that of the disk; None where VirtualBox compressed it.
+    is that of the disk; None where VirtualBox compressed it. ``iso`` is None where no installer
+    ran.
     """
 
     toip_lab: str
@@ -87,6 +95,7 @@ class Manifest(Record):
     epoch: int
     sources: tuple[SourceRecord, ...]
     indexes: tuple[IndexRecord, ...]
+    iso: IsoRecord | None = None
     substitutions: tuple[SubstitutionRecord, ...]
     packages: tuple[PackageRecord, ...]
     disk_uuid: str
@@ -105,6 +114,24 @@ def path_for(ova: Path) -> Path:
 def write(manifest: Manifest, ova: Path) -> None:
     """Write the manifest beside its OVA."""
     files.write(path_for(ova), manifest.model_dump_json(indent=1).encode() + b"\n")
+
+
+def verify(manifest: Manifest, ova: Path) -> None:
+    """Check that a manifest is that of this OVA: by name, size and SHA-256.
+
+    Raises:
+        ToipLabError: it speaks of another file.
+    """
+    size = ova.stat().st_size
+    if (manifest.ova, manifest.ova_bytes) != (ova.name, size):
+        which = f"{manifest.ova}, {manifest.ova_bytes} bytes"
+    elif manifest.ova_sha256 != files.sha256(ova):
+        which = f"SHA-256 {manifest.ova_sha256}"
+    else:
+        return
+    raise ToipLabError(
+        f"{path_for(ova)}: speaks of another file ({which})", hint="build again: make ova"
+    )
 
 
 def read(ova: Path) -> Manifest:

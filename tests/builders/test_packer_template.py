@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,14 +15,12 @@ from tests.packer_here import needs_packer
 from toiplab import host
 from toiplab.builders.packer import boot, qemu, virtualbox
 from toiplab.builders.packer.client import Packer
-from toiplab.builders.packer.job import TEMPLATE
+from toiplab.builders.packer.job import EMULATED, NATIVE, TEMPLATE
 from toiplab.builders.packer.virtualbox import VirtualBox
 from toiplab.errors import ToipLabError
 from toiplab.hardware import interface_name
 from toiplab.lab.load import load
 from toiplab.machine.accelerator import Accelerator
-
-pytestmark = needs_packer
 
 LAB = load(host.PROJECT / "labs/isi.yml")
 SOURCES = pytest.mark.parametrize("source", [qemu.SOURCE, virtualbox.SOURCE])
@@ -50,6 +49,7 @@ def variables(tmp_path: Path):
             "http_directory": str(tmp_path),
             "boot_arguments": boot.arguments(LAB, log_port=5140),
             "boot_wait": "8s",
+            "boot_meanwhile": ["<down><wait5>"],
             "key_interval": "20ms",
             "ssh_private_key": str(tmp_path / "login"),
             "ssh_timeout": "1h",
@@ -68,11 +68,13 @@ def variables(tmp_path: Path):
     return written
 
 
+@needs_packer
 @SOURCES
 def test_packer_takes_the_template(variables, source: str, tmp_path: Path) -> None:
     Packer.find().validate(TEMPLATE, source, variables(), tmp_path / "log")
 
 
+@needs_packer
 @SOURCES
 def test_a_bad_variable_is_told_in_packers_own_words(
     variables, source: str, tmp_path: Path
@@ -84,6 +86,7 @@ def test_a_bad_variable_is_told_in_packers_own_words(
     assert "disk" in error.value.message
 
 
+@pytest.mark.skipif(not shutil.which("packer"), reason="no Packer on this machine")
 def test_the_template_is_formatted() -> None:
     subprocess.run(["packer", "fmt", "-check", "-diff", TEMPLATE], check=True)
 
@@ -97,10 +100,20 @@ def test_no_block_that_the_oldest_packer_refuses() -> None:
 
 def test_both_sources_type_the_same_boot_command() -> None:
     """It is written twice, since Packer's sources share nothing."""
-    blocks = re.findall(r"boot_command = \[.*?\]", TEMPLATE.read_text(encoding="utf-8"), re.DOTALL)
+    blocks = re.findall(
+        r"boot_command = concat\(.*?\]\)", TEMPLATE.read_text(encoding="utf-8"), re.DOTALL
+    )
 
     assert len(blocks) == 2
     assert blocks[0] == blocks[1]
+
+
+def test_no_menu_waits_half_a_minute_for_its_first_key() -> None:
+    """Debian's own would start the installer with speech then, without the preseed."""
+    for pace in (NATIVE, EMULATED):
+        assert float(pace.boot_wait.removesuffix("s")) < 10
+
+    assert EMULATED.keys_meanwhile * 5 >= 30  # and a slow machine has the time to show it
 
 
 def test_the_kernels_command_line() -> None:

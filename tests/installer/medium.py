@@ -1,8 +1,8 @@
 """The installation medium of the tests: Debian's netboot installer on a small ISO.
 
-Its menu is Debian's own, so the boot command finds what it finds on a netinst image. Added
-to its initrd are the key of the tests' udebs, and the one answer that belongs to this odd
-pair, an installer of Debian 13 for Debian 11.
+Its menu is Debian's own, so the boot command finds what it finds on a netinst image, and like
+there it waits thirty seconds for a key. Added to its initrd are the key of the tests' udebs, and
+the one answer that belongs to this odd pair, an installer of Debian 13 for Debian 11.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ def make_medium(installer: Installer, folder: Path) -> Path:
     with (tree / BOOT / "initrd.gz").open("ab") as initrd:
         initrd.write(gzip.compress(_added(installer, added)))
     screens = tree / BOOT / "boot-screens"
-    shutil.copy(screens / "syslinux.cfg", tree / "isolinux.cfg")
+    menu = (screens / "syslinux.cfg").read_text(encoding="ascii")
+    waiting = menu.replace("timeout 0\n", "timeout 300\n")
+    assert waiting != menu
+    (tree / "isolinux.cfg").write_text(waiting, encoding="ascii")
     shutil.copy(screens / "ldlinux.c32", tree)
     shutil.copy(ISOLINUX, tree)
     iso = folder / "installer.iso"

@@ -24,6 +24,8 @@ REAL = os.environ["STANDIN_REAL"]
 STATE = Path(os.environ["STANDIN_STATE"])
 DISK = "SATA Controller-0-0"
 VALUE = re.compile(r'^"?([^"=\n]+)"?="?(.*?)"?$', re.MULTILINE)
+CARDS = {"82540EM": "e1000"}
+CONTROLLERS = {"SATA Controller": "IntelAhci", "IDE Controller": "PIIX4"}
 SLOTS = {"1": 3, "2": 8, "3": 9, "4": 10}
 RELEASE, EXTENDED = 0x80, 0xE0
 # VirtualBox, VDICore.h: by these VirtualBox knows a VDI again (creation, modification)
@@ -82,6 +84,9 @@ def start(name: str) -> int:
 
 def command(name: str, machine: dict[str, str]) -> list[str]:
     """QEMU's command line for what showvminfo tells: disk, drive, cards, forwards."""
+    for number in ("0", "1"):
+        name_of, kind = (machine[f"storagecontroller{word}{number}"] for word in ("name", "type"))
+        assert CONTROLLERS[name_of] == kind, f"{name_of}: no QEMU for {kind}"
     disk, iso = STATE / f"{name}.qcow2", machine["IDE Controller-0-1"]
     order = {machine["boot1"]: 1, machine["boot2"]: 2}
     words = [
@@ -109,7 +114,8 @@ def command(name: str, machine: dict[str, str]) -> list[str]:
             netdev = ",".join([f"user,id=net{number},ipv6=off", *map(forward, rules)])
         mac = ":".join(re.findall("..", machine[f"macaddress{number}"]))
         words += ["-netdev", netdev]
-        words += ["-device", f"e1000,netdev=net{number},mac={mac},addr={slot},romfile="]
+        card = CARDS[machine[f"nictype{number}"]]
+        words += ["-device", f"{card},netdev=net{number},mac={mac},addr={slot},romfile="]
     return words
 
 

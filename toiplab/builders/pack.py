@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
@@ -14,16 +15,21 @@ from toiplab.hardware import Hardware, NatAdapter
 from toiplab.image import ova, ovf, vmdk
 from toiplab.image.vmdk import Compression, VmdkInfo
 from toiplab.progress import Progress
+from toiplab.releases import InstallerIso
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a builder made a disk from; ``programs`` are the host's that it called."""
+    """What a builder made a disk from; ``programs`` are the host's that it called.
+
+    ``iso`` is the installer's image, where one was booted.
+    """
 
     builder: str
     request: Request
     package_set: PackageSet
     programs: tuple[str, ...]
+    iso: InstallerIso | None = None
 
 
 def pack(built: Built, raw: Path, progress: Progress) -> Path:
@@ -114,16 +120,21 @@ def hand_out(
 ) -> Path:
     """Give a finished OVA its place, after its package list and its manifest.
 
-    So an OVA in ``dist/`` is never without them, whenever the build is killed.
+    So an OVA in ``dist/`` is never without them, whenever the build is killed; and a former one
+    stays until there is room for all three.
+
+    Raises:
+        OSError: there is none.
     """
     target = ova_path(built.request, built.package_set.release.version)
     listing = "".join(f"{p.name} {p.version}\n" for p in built.package_set.packages)
     files.write(package_list(finished), listing.encode())
     manifest.write(_manifest(built, disk, compression, finished, progress), finished)
-    target.unlink(missing_ok=True)  # the former one is not what they speak of
-    for path_of in (package_list, manifest.path_for):
-        files.move(path_of(finished), path_of(target))
-    files.move(finished, target)
+    with ExitStack() as last_comes_first:
+        for path_of in (Path, manifest.path_for, package_list):
+            beside = last_comes_first.enter_context(files.appearing(path_of(target)))
+            files.move(path_of(finished), beside)
+        target.unlink(missing_ok=True)  # the former one is not what they speak of
     return target
 
 
@@ -166,6 +177,7 @@ def _manifest(
             manifest.IndexRecord(url=index.url, sha256=index.sha256)
             for index in package_set.indexes
         ),
+        iso=built.iso and manifest.IsoRecord(name=built.iso.name, sha256=built.iso.sha256),
         substitutions=tuple(
             manifest.SubstitutionRecord(
                 source=substitution.source,

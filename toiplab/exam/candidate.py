@@ -39,8 +39,7 @@ class Candidate:
             ToipLabError: naming the file, the place and what is wrong there.
         """
         self.ova.verify()
-        if files.sha256(self.ova.path) != self.manifest.ova_sha256:
-            raise _of_another_file(self.ova.path, f"SHA-256 {self.manifest.ova_sha256}")
+        manifest.verify(self.manifest, self.ova.path)
 
     def machine(
         self, logs: Path, *, accelerator: Choice, progress: Progress, lan: Lan | None = None
@@ -97,7 +96,7 @@ def read_candidate(path: Path, lab_file: Path | None = None) -> Candidate:
     built = manifest.read(path)
     if built.ova != path.name or built.ova_bytes != path.stat().st_size:
         ova.verify()  # what is broken says more
-        raise _of_another_file(path, f"{built.ova}, {built.ova_bytes} bytes")
+        manifest.verify(built, path)
     lab_path = lab_file or PROJECT / built.lab.file
     lab = load(lab_path)
     if files.sha256(lab_path) != built.lab.sha256:
@@ -117,10 +116,3 @@ def read_candidate(path: Path, lab_file: Path | None = None) -> Candidate:
             hint="put it back from where the OVA was built, or build again: make ova",
         )
     return Candidate(ova, lab, secrets.for_lab(lab, lab_path), built)
-
-
-def _of_another_file(ova: Path, which: str) -> ToipLabError:
-    return ToipLabError(
-        f"{manifest.path_for(ova)}: speaks of another file ({which})",
-        hint="build again: make ova",
-    )

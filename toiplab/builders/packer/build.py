@@ -54,7 +54,8 @@ def build_qemu(request: Request, progress: Progress, *, options: BuildOptions = 
             made = job.work.output / request.lab.hardware.name
             host.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", made, raw], log=job.log)
             made.unlink()
-        built = Built("qemu", request, job.planned.package_set, (*qemu.PROGRAMS, "packer"))
+        programs = (*qemu.PROGRAMS, "packer")
+        built = Built("qemu", request, job.planned.package_set, programs, job.image)
         return pack(built, raw, progress)
 
     return _build(request, progress, options, make, plugin=qemu.PLUGIN)
@@ -88,15 +89,19 @@ def build_virtualbox(
     def make(job: Job) -> Path:
         box.check(name)  # once more: what is removed below must be Packer's
         progress.note(f"VirtualBox {'.'.join(map(str, box.version))}; logs: {job.log.parent}")
-        try:
-            pace = EMULATED if options.slow else NATIVE
-            job.run(virtualbox.SOURCE, pace, {"vboxmanage": box.options()})
-        except SilentError:
-            raise _silent(job.log) from None
-        finally:
-            box.remove(name)
+        paces = (EMULATED,) if options.slow else (NATIVE, EMULATED)
+        for pace in paces:
+            try:
+                job.run(virtualbox.SOURCE, pace, {"vboxmanage": box.options()})
+                break
+            except SilentError:
+                if pace is paces[-1]:
+                    raise _silent(job.log) from None
+                progress.warn("the installer does not begin here so soon: again, as with --slow")
+            finally:
+                box.remove(name)
         programs = (virtualbox.PROGRAM, "packer")
-        built = Built("virtualbox", request, job.planned.package_set, programs)
+        built = Built("virtualbox", request, job.planned.package_set, programs, job.image)
         return adopt(built, job.work.output / f"{name}.ova", progress)
 
     return _build(request, progress, options, make, plugin=virtualbox.PLUGIN)

@@ -44,7 +44,10 @@ INSTALL_HINT = (
 
 @dataclass(frozen=True)
 class Plugin:
-    """What current Packer must be given for a builder; ``version`` is the one tried here."""
+    """What current Packer must be given for a builder; ``version`` is the one that the docs name.
+
+    Not tried: where this was written, only a Packer with its builders built in could be had.
+    """
 
     name: str
     version: str

@@ -27,17 +27,20 @@ SHOWN_DIFFERENCES = 6
 class Pace:
     """How fast a machine is: Packer's durations for the boot menu, the keys, the installation.
 
-    The menu waits for ever, and so may we; the keys must not come faster than it reads them.
+    Without a key the menu of a netinst image starts the installer with speech after thirty
+    seconds: after ``boot_wait`` one is pressed every five seconds, ``keys_meanwhile`` times, before
+    the menu is left for the boot command. Keys must not come faster than they are read.
     """
 
     boot_wait: str
+    keys_meanwhile: int
     key_interval: str
     ssh_timeout: str
     first_word_seconds: float
 
 
-NATIVE = Pace("8s", "20ms", "1h", first_word_seconds=300)
-EMULATED = Pace("30s", "150ms", "5h", first_word_seconds=1800)
+NATIVE = Pace("8s", 0, "20ms", "1h", first_word_seconds=300)
+EMULATED = Pace("5s", 6, "150ms", "5h", first_word_seconds=1800)
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ class Job:
             "iso_sha256": self.image.sha256,
             "boot_arguments": boot.arguments(lab, log_port=log_port, priority=self.priority),
             "boot_wait": pace.boot_wait,
+            "boot_meanwhile": ["<down><wait5>"] * pace.keys_meanwhile,
             "key_interval": pace.key_interval,
             "ssh_timeout": pace.ssh_timeout,
             "qemuargs": [],

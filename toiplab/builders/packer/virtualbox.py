@@ -70,8 +70,9 @@ class VirtualBox:
         if name in self.machines():
             raise ToipLabError(
                 f"VirtualBox has a machine {name} already",
-                hint=f"VBoxManage unregistervm {name} --delete   (its disk goes with it), or give "
-                "the lab file another name",
+                hint=f"VBoxManage unregistervm {name} --delete   (its disk goes with it; one that "
+                f"runs wants VBoxManage controlvm {name} poweroff first), or give the lab file "
+                "another name",
             )
 
     def machines(self) -> list[str]:

@@ -8,6 +8,8 @@ invoke := .venv/bin/invoke
 
 # $(call options,LAB OVA) gives --lab='…' for each of these that was set on make's command line.
 options = $(foreach name,$(1),$(if $(filter command,$(firstword $(origin $(name)))),--$(call lower,$(name))='$($(name))'))
+# $(call flags,FRESH) gives --fresh if that was set.
+flags = $(foreach name,$(1),$(if $(filter command,$(firstword $(origin $(name)))),--$(call lower,$(name))))
 lower = $(shell echo $(1) | tr A-Z a-z)
 
 help: ## Show this list
@@ -16,8 +18,8 @@ help: ## Show this list
 setup: ## Install what this machine lacks: system packages, Python environment
 	@scripts/setup.sh
 
-ova: setup ## Build the OVA; options: LAB=labs/isi.yml RELEASE=auto BUILDER=auto MIRROR=… ISO=… COMPRESS=best FRESH=1
-	@$(invoke) build-ova $(call options,LAB RELEASE BUILDER MIRROR ISO COMPRESS) $(if $(filter command,$(origin FRESH)),--fresh)
+ova: setup ## Build the OVA; options: LAB=labs/isi.yml RELEASE=auto BUILDER=auto MIRROR=… ISO=… COMPRESS=best FRESH=1 ACCEL=tcg SLOW=1
+	@$(invoke) build-ova $(call options,LAB RELEASE BUILDER MIRROR ISO COMPRESS ACCEL) $(call flags,FRESH SLOW)
 
 smoke: setup ## Boot the newest OVA and examine it; options: OVA=dist/….ova LAB=labs/….yml ACCEL=kvm
 	@$(invoke) smoke $(call options,OVA LAB ACCEL)
@@ -31,8 +33,8 @@ bench: setup ## Measure builds beside other tools (15 minutes); options: LAB=…
 release: setup ## Lay out a release of the examined OVA; options: OVA=… KEY=… WITH_SECRETS=1 TAGGED=1
 	@$(invoke) release $(call options,OVA KEY) $(if $(WITH_SECRETS),--with-secrets) $(if $(TAGGED),--tagged)
 
-import: setup ## Import the default lab's OVA into VirtualBox (as root), and read the machine back
-	@.venv/bin/pytest tests/virtualbox/test_import.py -k test_the_machine_is_what_the_lab_file_says
+import: setup ## Import an OVA of the default lab into VirtualBox (as root), and read it back; option: OVA=…
+	@.venv/bin/pytest tests/virtualbox/test_import.py -k test_the_machine_is_what_the_lab_file_says $(if $(OVA),--ova $(OVA))
 
 test: setup ## Lint, unit tests, build, boot and exam
 	@$(invoke) test

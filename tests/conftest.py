@@ -14,9 +14,16 @@ from toiplab.builders import ensure_ova
 from toiplab.host import PROJECT
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where ``make import`` is told of an OVA."""
+    parser.addoption("--ova", type=Path, help="test this OVA of the default lab, and skip nothing")
+
+
 @pytest.fixture(scope="session")
-def ova() -> Path:
+def ova(pytestconfig: pytest.Config) -> Path:
     """An OVA of the default lab as this checkout makes it: a fresh one, else built now."""
+    if (given := pytestconfig.getoption("ova")) is not None:
+        return given
     with one_process_at_a_time():
         return ensure_ova(PROJECT / "labs/isi.yml")
 

@@ -167,5 +167,6 @@ def _build(
 def _silent(log: Path) -> ToipLabError:
     return ToipLabError(
         f"the installer was never heard of: it did not start, or has no network\n  log: {log}",
-        hint="the boot command may have been typed too early: build again on a quieter machine",
+        hint="the boot command may have been typed too early: build again on a quieter machine, or "
+        "give it more time: --slow (virtualbox), --accel tcg (qemu)",
     )

@@ -227,7 +227,7 @@ def release(given: str, *, key: str, with_secrets: bool, tagged: bool, progress:
     """Lay out a release of an OVA, once everything that it claims has been checked."""
     from toiplab.exam.candidate import newest_ova
     from toiplab.release import gate
-    from toiplab.release.publish import Layout, publish
+    from toiplab.release.publish import Layout, handouts, publish
     from toiplab.release.signing import read_key
 
     project = Project()
@@ -247,6 +247,9 @@ def release(given: str, *, key: str, with_secrets: bool, tagged: bool, progress:
         progress.step(f"Lay out {folder.relative_to(project.top)}"),
     ):
         assets = publish(proven, layout, folder)
+    if not with_secrets:
+        for handout in handouts(proven.path):
+            progress.note(f"{handout.name}: left out, for it has secrets; --with-secrets takes it")
     for asset in assets:
         progress.note(f"{asset.stat().st_size:>12,} {asset.name}")
 

@@ -60,10 +60,15 @@ def lay_out(proven: Proven, layout: Layout, folder: Path) -> None:
     pack_report(proven, folder / f"{stem}.exam.zip")
     if layout.with_secrets:
         write_secrets(proven, folder / f"{stem}.secrets.yml")
-        for handout in ova.parent.glob(f"{glob.escape(stem)}.handout.*"):
+        for handout in handouts(ova):
             shutil.copyfile(handout, folder / handout.name)
     text = notes_page.render(proven, layout.key, assets=sorted(folder.iterdir()), sums=SUMS)
     (folder / NOTES).write_text(text, encoding="utf-8")
+
+
+def handouts(ova: Path) -> list[Path]:
+    """The hand-outs that lie beside an OVA."""
+    return sorted(ova.parent.glob(f"{glob.escape(ova.stem)}.handout.*"))
 
 
 def pack_report(proven: Proven, path: Path) -> None:

@@ -10,7 +10,7 @@ invoke := .venv/bin/invoke
 options = $(foreach name,$(1),$(if $(filter command,$(firstword $(origin $(name)))),--$(call lower,$(name))='$($(name))'))
 # $(call flags,FRESH) gives --fresh if that was set.
 flags = $(foreach name,$(1),$(if $(filter command,$(firstword $(origin $(name)))),--$(call lower,$(name))))
-lower = $(shell echo $(1) | tr A-Z a-z)
+lower = $(shell echo $(1) | tr A-Z_ a-z-)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -30,8 +30,8 @@ boot: setup ## Boot the newest OVA, with its console here; option: OVA=dist/….
 bench: setup ## Measure builds beside other tools (15 minutes); options: LAB=… RELEASE=… ROUNDS=… ONLY=…
 	@$(invoke) bench $(call options,LAB RELEASE ROUNDS ONLY)
 
-release: setup ## Lay out a release of the examined OVA; options: OVA=… KEY=… WITH_SECRETS=1 TAGGED=1
-	@$(invoke) release $(call options,OVA KEY) $(if $(WITH_SECRETS),--with-secrets) $(if $(TAGGED),--tagged)
+release: setup ## Lay out a release of the examined OVA; options: OVA=… KEY=… WITH_SECRETS=1 TAGGED=1; CHECK=1 builds twice
+	@$(invoke) release $(call options,OVA KEY LAB RELEASE MIRROR COMPRESS) $(call flags,WITH_SECRETS TAGGED CHECK)
 
 import: setup ## Import an OVA of the default lab into VirtualBox (as root), and read it back; option: OVA=…
 	@.venv/bin/pytest tests/virtualbox/test_import.py -k test_the_machine_is_what_the_lab_file_says $(if $(OVA),--ova $(OVA))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,26 +61,32 @@ def bench(request: Request, options: Options, progress: Progress) -> tuple[Outco
     folder = request.project.build / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     with (
-        tempfile.TemporaryDirectory(dir=folder, prefix=".run-") as scratch,
-        common_ground(
-            request, wants=recipes.WANTS, folder=Path(scratch), progress=progress
-        ) as ground,
+        _scratch(folder) as scratch,
+        common_ground(request, wants=recipes.WANTS, folder=scratch, progress=progress) as ground,
     ):
-        copy = product.copy_of_checkout(ground, Path(scratch, "checkout"))
+        copy = product.copy_of_checkout(ground, scratch / "checkout")
         outcomes = Outcomes.on(ground.package_set.digest, folder / "outcomes")
         for contest in _contests(
             ground=ground,
             copy=copy,
             options=options,
             folder=folder,
-            scratch=Path(scratch),
+            scratch=scratch,
             progress=progress,
         ):
-            outcome = hold(contest, progress, scratch=Path(scratch))
+            outcome = hold(contest, progress, scratch=scratch)
             outcomes.keep(outcome)
             for line in table.lines(outcome):
                 progress.note(f"  {line}")
         return outcomes.kept(CONTESTS)
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder for one run; apt's own user may pass through it, to the repository's key."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".run-") as scratch:
+        Path(scratch).chmod(0o711)
+        yield Path(scratch)
 
 
 def _contests(

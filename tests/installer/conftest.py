@@ -56,7 +56,7 @@ def mirror_with_udebs(installer: Installer) -> Iterator[str]:
 @pytest.fixture
 def mirror_that_is_lost(installer: Installer) -> Iterator[str]:
     """The same, but for the installer gone as soon as it has begun with the base system."""
-    lost = proxy_before_the_mirror(installer.www, KEPT / "proxy", lost_to="Wget")
+    lost = proxy_before_the_mirror(installer.www, KEPT / "proxy", lost_to="debootstrap")
     with used_by_all(lost) as proxy:
         yield proxy
 

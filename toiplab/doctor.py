@@ -24,6 +24,12 @@ from toiplab.errors import BAD_INPUT
 from toiplab.host import PROJECT, Tool, tools, which
 
 ANSWER_SECONDS = 20
+# How a program is asked for its version, where --version does not
+ASKED = {
+    **dict.fromkeys(("mke2fs", "debugfs", "e2fsck", "sipsak"), "-V"),
+    "sipp": "-v",
+    "baresip": "-h",
+}
 COLUMNS_IN_A_PIPE = 100
 GIB = 2**30
 DISK_NEEDED = 4 * GIB  # a build of a lab with no option; toiplab.builders.space has the rest
@@ -96,7 +102,14 @@ def version(tool: Tool) -> str | None:
     if which(tool.program) is None:
         return None
     if not tool.program.startswith("/"):
-        question = {"mke2fs": "-V", "debugfs": "-V", "sipsak": "-V", "sipp": "-v", "baresip": "-h"}
+        question = {
+            "mke2fs": "-V",
+            "debugfs": "-V",
+            "e2fsck": "-V",
+            "sipsak": "-V",
+            "sipp": "-v",
+            "baresip": "-h",
+        }
         _, said = _ask(tool.program, question.get(tool.program, "--version"))
         if number := re.search(r"\d+(\.\w+)+", said):
             return number[0]

@@ -22,6 +22,8 @@ from toiplab.builders.packer.watch import SilentError
 from toiplab.builders.packer.workspace import Workspace
 from toiplab.builders.plan import fresh_log, plan, scratch
 from toiplab.errors import ToipLabError
+from toiplab.image.disk import PARTITION_START, SECTOR
+from toiplab.image.ext4 import Image
 from toiplab.machine.accelerator import Accelerator, KvmMemory, candidates
 from toiplab.progress import Progress
 
@@ -54,6 +56,8 @@ def build_qemu(request: Request, progress: Progress, *, options: BuildOptions = 
             made = job.work.output / request.lab.hardware.name
             host.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", made, raw], log=job.log)
             made.unlink()
+            # TRIM has given back whole clusters of the qcow2 only
+            Image(raw, PARTITION_START * SECTOR).drop_free_blocks(job.log)
         programs = (*qemu.PROGRAMS, "packer")
         built = Built("qemu", request, job.planned.package_set, programs, job.image)
         return pack(built, raw, progress)

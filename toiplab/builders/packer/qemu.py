@@ -19,7 +19,7 @@ from toiplab.machine.commandline import (
 
 SOURCE = "qemu.toip-lab"
 PLUGIN = Plugin("github.com/hashicorp/qemu", "v1.1.0")
-PROGRAMS = ("qemu-system-x86_64", "qemu-img")
+PROGRAMS = ("qemu-system-x86_64", "qemu-img", "e2fsck")
 CPUS = 2  # the installation is faster with two; the appliance's own number is in its OVF
 
 

@@ -19,8 +19,8 @@ SECONDS = 300
 def proxy_before_the_mirror(www: Path, cache: Path, *, lost_to: str = "") -> Iterator[str]:
     """The address of a proxy that answers from ``www``, then ``cache``, then the Internet.
 
-    Packages are kept in the cache, indexes are not: they change. To the programs whose name
-    begins with ``lost_to`` it hangs up as soon as they want a package.
+    Packages are kept in the cache, indexes are not: they change. The programs whose name begins
+    with ``lost_to`` are told that the mirror is gone as soon as they want a package.
     """
 
     class Handler(_Handler):
@@ -50,7 +50,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(400)
             return
         if self.lost and path.suffix == ".deb" and self._caller().startswith(self.lost):
-            self.close_connection = True
+            self.send_error(502, "the mirror is gone")
             return
         file = self.own / path
         if not file.is_file():

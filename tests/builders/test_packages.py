@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -160,6 +162,20 @@ def test_a_gap_in_main_is_the_mirrors_fault(
     assert message(resolved, "unasked") == (
         f"{address}/debian/pool/main/u/unasked/unasked_1_amd64.deb: missing on the mirror"
     )
+
+
+def test_packages_of_another_user_will_do(
+    resolved: Resolve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their time cannot be set, which is how a use is noted."""
+    first = resolved("unasked")
+
+    def not_ours(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "utime", not_ours)
+
+    assert resolved("unasked").packages == first.packages
 
 
 def test_a_damaged_download_is_fetched_again(resolved: Resolve) -> None:

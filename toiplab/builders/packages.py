@@ -11,6 +11,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -234,7 +235,8 @@ def _verified(debs: Path, package: Package) -> bool:
     if not path.exists():
         return False
     if files.sha256(path) == package.sha256:
-        os.utime(path)  # a use: what was not used for longest is removed first
+        with suppress(PermissionError):  # another user's, which a checkout may have linked
+            os.utime(path)  # a use: what was not used for longest is removed first
         return True
     path.unlink()
     return False

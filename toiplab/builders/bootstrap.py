@@ -11,12 +11,12 @@ import io
 import os
 import re
 import shlex
-import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from toiplab import host
 from toiplab.builders.apt import ARCHITECTURE
@@ -68,9 +68,7 @@ def make_root(
         appearing(target) as beside,
     ):
         work = Path(folder)
-        (work / SKELETON).write_bytes(_skeleton(package_set, answers, early_files or {}))
-        _link((path for path in package_set.lists.glob("*_*") if path.is_file()), work / "lists")
-        _link((package_set.debs / each.file_name for each in package_set.packages), work / "debs")
+        _skeleton(work / SKELETON, package_set, answers, early_files or {})
         ended = host.run(
             _command(package_set, work, beside, answered=bool(answers)),
             log=log,
@@ -113,8 +111,6 @@ def _command(package_set: PackageSet, work: Path, target: Path, *, answered: boo
         "--skip=update,check/signed-by,essential/unlink",
         f"--include={','.join(package.name for package in package_set.packages)}",
         f"--setup-hook={special('tar-in', work / SKELETON, inside)}",
-        f"--setup-hook={special('sync-in', work / 'lists', inside / LISTS)}",
-        f"--setup-hook={special('sync-in', work / 'debs', inside / ARCHIVES)}",
         *(answer if answered else []),
         f"--customize-hook=rm -f {forget}",
         f"--customize-hook={special('download', inside / STATUS, work / 'status')}",
@@ -125,31 +121,48 @@ def _command(package_set: PackageSet, work: Path, target: Path, *, answered: boo
 
 
 def _skeleton(
-    package_set: PackageSet, answers: str, early_files: Mapping[PurePosixPath, bytes]
-) -> bytes:
-    """A tar of what must be in the root before the first package."""
+    path: Path,
+    package_set: PackageSet,
+    answers: str,
+    early_files: Mapping[PurePosixPath, bytes],
+) -> None:
+    """Write a tar of what must be in the root before the first package.
+
+    All of it is root's: in the user namespace of an ordinary user there may be no such id as
+    that of whom the files belong to out here.
+    """
     content = {PurePosixPath(path).relative_to("/"): data for path, data in early_files.items()}
     content[PREFERENCES] = package_set.preferences.encode()
     content[UNSAFE_IO] = b"force-unsafe-io\n"
     content[ANSWERS] = answers.encode()
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
+    given = {LISTS / each.name: each for each in package_set.lists.glob("*_*") if each.is_file()}
+    debs = (package_set.debs / each.file_name for each in package_set.packages)
+    given |= {ARCHIVES / each.name: each for each in debs}
+    with tarfile.open(path, mode="w") as tar:
         folders = {LISTS, ARCHIVES, *(PurePosixPath("usr", name) for name in MERGED_USR)}
-        folders |= {parent for path in content for parent in path.parents}
-        folders |= {parent for path in folders for parent in path.parents}
-        for path in sorted(folders - {PurePosixPath()}):
-            with _entry(tar, path, package_set.epoch) as entry:
+        folders |= {parent for name in content for parent in name.parents}
+        folders |= {parent for name in folders for parent in name.parents}
+        for folder in sorted(folders - {PurePosixPath()}):
+            with _entry(tar, folder, package_set.epoch) as entry:
                 entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-                if path == ANSWERS.parent:
+                if folder == ANSWERS.parent:
                     entry.mode = 0o1777
-        for name in MERGED_USR:
-            with _entry(tar, PurePosixPath(name), package_set.epoch) as entry:
-                entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, f"usr/{name}", 0o777
-        for path, data in sorted(content.items()):
-            entry = tarfile.TarInfo(str(path))
-            entry.size, entry.mode, entry.mtime = len(data), 0o644, package_set.epoch
-            tar.addfile(entry, io.BytesIO(data))
-    return buffer.getvalue()
+        for link in MERGED_USR:
+            with _entry(tar, PurePosixPath(link), package_set.epoch) as entry:
+                entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, f"usr/{link}", 0o777
+        for name, data in sorted(content.items()):
+            _add(tar, name, io.BytesIO(data), len(data), package_set.epoch)
+        for name, file in sorted(given.items()):
+            with file.open("rb") as source:
+                _add(tar, name, source, file.stat().st_size, package_set.epoch)
+
+
+def _add(
+    tar: tarfile.TarFile, name: PurePosixPath, source: IO[bytes], size: int, mtime: int
+) -> None:
+    entry = tarfile.TarInfo(str(name))
+    entry.size, entry.mode, entry.mtime = size, 0o644, mtime
+    tar.addfile(entry, source)
 
 
 @contextmanager
@@ -158,16 +171,6 @@ def _entry(tar: tarfile.TarFile, path: PurePosixPath, mtime: int) -> Iterator[ta
     entry.mtime = mtime
     yield entry
     tar.addfile(entry)
-
-
-def _link(paths: Iterable[Path], folder: Path) -> None:
-    """Make a folder with exactly these files, without copying them if it can be helped."""
-    folder.mkdir()
-    for path in paths:
-        try:
-            (folder / path.name).hardlink_to(path)
-        except OSError:  # another file system
-            shutil.copyfile(path, folder / path.name)
 
 
 def _compare(status: str, package_set: PackageSet, log: Path) -> None:

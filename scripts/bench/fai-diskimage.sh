@@ -3,7 +3,7 @@
 set -euo pipefail
 
 config=/bench/config
-mkdir -p "$config"/{class,disk_config,package_config,scripts/BENCH}
+mkdir -p "$config"/{class,debconf,disk_config,package_config,scripts/BENCH}
 cat >"$config/class/BENCH.var" <<END
 FAI_DEBOOTSTRAP="$CODENAME $MIRROR"
 FAI_DEBOOTSTRAP_OPTS="--keyring=$KEYRING"

@@ -8,6 +8,8 @@ set -e
 export DEBIAN_FRONTEND=noninteractive
 apt-get install --yes --no-install-recommends $PACKAGES
 END
-cp "$KEYRING" /etc/apt/trusted.gpg.d/toip-lab-bench.gpg
-mmdebstrap-autopkgtest-build-qemu --boot=efi --mirror="$MIRROR" --keyring="$KEYRING" \
-    --script=/bench/install.sh --size="${GIB}G" "$CODENAME" "$IMAGE"
+# Inside the image there is no key of the repository, and autopkgtest's own set-up, which would ask
+# Debian's mirrors as well, asks it again: it is trusted by its entry, and the only one.
+export AUTOPKGTEST_KEEP_APT_SOURCES=1
+mmdebstrap-autopkgtest-build-qemu --boot=efi --script=/bench/install.sh --size="${GIB}G" \
+    --mirror="deb [trusted=yes] $MIRROR $CODENAME main" "$CODENAME" "$IMAGE"

@@ -24,8 +24,8 @@ ova: setup ## Build the OVA; options: LAB=labs/isi.yml RELEASE=auto BUILDER=auto
 smoke: setup ## Boot the newest OVA and examine it; options: OVA=dist/….ova LAB=labs/….yml ACCEL=kvm
 	@$(invoke) smoke $(call options,OVA LAB ACCEL)
 
-boot: setup ## Boot the newest OVA, with its console here; option: OVA=dist/….ova
-	@$(invoke) boot $(call options,OVA)
+boot: setup ## Boot the newest OVA, with its console here; options: OVA=dist/….ova ACCEL=kvm
+	@$(invoke) boot $(call options,OVA ACCEL)
 
 bench: setup ## Measure builds beside other tools (15 minutes); options: LAB=… RELEASE=… ROUNDS=… ONLY=…
 	@$(invoke) bench $(call options,LAB RELEASE ROUNDS ONLY)
@@ -33,7 +33,7 @@ bench: setup ## Measure builds beside other tools (15 minutes); options: LAB=…
 release: setup ## Lay out a release of the examined OVA; options: OVA=… KEY=… WITH_SECRETS=1 TAGGED=1; CHECK=1 builds twice
 	@$(invoke) release $(call options,OVA KEY LAB RELEASE MIRROR COMPRESS) $(call flags,WITH_SECRETS TAGGED CHECK)
 
-import: setup ## Import an OVA of the default lab into VirtualBox (as root), and read it back; option: OVA=…
+import: setup ## Test: import the default lab's OVA by VirtualBox's VBoxManage in a chroot (as root); option: OVA=…
 	@.venv/bin/pytest tests/virtualbox/test_import.py -k test_the_machine_is_what_the_lab_file_says $(if $(OVA),--ova $(OVA))
 
 test: setup ## Lint, unit tests, build, boot and exam

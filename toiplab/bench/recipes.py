@@ -40,7 +40,7 @@ RECIPES = (
             *("mmdebstrap", "autopkgtest", "uidmap", "dpkg-dev", "systemd-boot-efi", "binutils"),
             *("dosfstools", "e2fsprogs", "fdisk", "mtools", "uuid-runtime", "libarchive13t64"),
         ),
-        wants=("eatmydata",),
+        wants=("eatmydata", "dpkg-dev"),
     ),
     Recipe(
         "fai-diskimage",

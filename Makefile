@@ -7,9 +7,10 @@
 invoke := .venv/bin/invoke
 
 # $(call options,LAB OVA) gives --lab='…' for each of these that was set on make's command line.
-options = $(foreach name,$(1),$(if $(filter command,$(firstword $(origin $(name)))),--$(call lower,$(name))='$($(name))'))
+options = $(foreach name,$(1),$(if $(call given,$(name)),--$(call lower,$(name))='$($(name))'))
 # $(call flags,FRESH) gives --fresh if that was set.
-flags = $(foreach name,$(1),$(if $(filter command,$(firstword $(origin $(name)))),--$(call lower,$(name))))
+flags = $(foreach name,$(1),$(if $(call given,$(name)),--$(call lower,$(name))))
+given = $(filter command,$(firstword $(origin $(1))))
 lower = $(shell echo $(1) | tr A-Z_ a-z-)
 
 help: ## Show this list

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from toiplab.builders.options import BuildOptions
 from toiplab.errors import ToipLabError
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from toiplab.bench.bench import Options as BenchOptions
     from toiplab.exam.smoke import Options
 
+Value = TypeVar("Value")
+
 
 def compression(given: str) -> Compression:
     """Check the word a user typed for how hard to compress.
@@ -23,12 +26,12 @@ def compression(given: str) -> Compression:
     Raises:
         ToipLabError: it is none.
     """
-    try:
-        return Compression(given)
-    except ValueError:
-        raise ToipLabError(
-            f"--compress {given!r}: no such compression", hint=", ".join(Compression)
-        ) from None
+    return _read(
+        Compression,
+        given,
+        message=f"--compress {given!r}: no such compression",
+        hint=", ".join(Compression),
+    )
 
 
 def accelerator(given: str) -> Choice:
@@ -49,12 +52,12 @@ def address(given: str) -> IPv4Address:
     Raises:
         ToipLabError: it is none.
     """
-    try:
-        return IPv4Address(given)
-    except ValueError:
-        raise ToipLabError(
-            f"--host {given!r}: not an IPv4 address", hint="such as 127.0.0.1, where forwards lead"
-        ) from None
+    return _read(
+        IPv4Address,
+        given,
+        message=f"--host {given!r}: not an IPv4 address",
+        hint="such as 127.0.0.1, where forwards lead",
+    )
 
 
 def build_options(*, accel: str, slow: bool) -> BuildOptions:
@@ -102,3 +105,10 @@ def bench_options(*, rounds: str, only: str) -> BenchOptions:
     from toiplab.bench.bench import Options as BenchOptions
 
     return BenchOptions.typed(rounds=rounds, only=only)
+
+
+def _read(kind: Callable[[str], Value], given: str, *, message: str, hint: str) -> Value:
+    try:
+        return kind(given)
+    except ValueError:
+        raise ToipLabError(message, hint=hint) from None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from toiplab import files, manifest
+from toiplab import manifest
 from toiplab.builders.contract import Request, ova_path
+from toiplab.builders.pack import package_list
 from toiplab.builders.sources import Chosen
 from toiplab.errors import ToipLabError
 from toiplab.manifest import Manifest
@@ -43,7 +44,10 @@ def _same_indexes(kept: Manifest, chosen: Chosen) -> bool:
 
 
 def _is_the_file_of(kept: Manifest, ova: Path) -> bool:
-    if not (ova.is_file() and ova.with_suffix(".packages.txt").is_file()):
+    if not (ova.is_file() and package_list(ova).is_file()):
         return False
-    same_size = (ova.name, ova.stat().st_size) == (kept.ova, kept.ova_bytes)
-    return same_size and files.sha256(ova) == kept.ova_sha256
+    try:
+        manifest.verify(kept, ova)
+    except ToipLabError:
+        return False
+    return True

@@ -32,8 +32,8 @@ def page(outcomes: Sequence[Outcome], setting: Setting, *, plot: str) -> str:
         "one package archive on loopback. Seconds are this machine's; the ratios, to the\n"
         "first row, are what to compare. Those of the processors' time hardly depend on what else\n"
         "the machine did. A row without a spread is one run. The other tools run in a Debian 13\n"
-        "of their own. mmdebstrap alone makes no image; that toip-lab is quicker has two reasons:\n"
-        "it unpacks less ([size.md](size.md)), and into memory, where there is enough.\n\n"
+        "of their own. mmdebstrap alone makes no image; toip-lab, beside it, makes one, but\n"
+        "unpacks less ([size.md](size.md)), and into memory, where there is enough.\n\n"
         f"![The medians as bars]({plot})\n"
         + "".join(f"\n## {each.title}\n\n{table(each)}" for each in outcomes)
         + f"\n## Where\n\n| | |\n|---|---|\n{facts}"

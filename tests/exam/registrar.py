@@ -13,16 +13,17 @@ NONCE = "4f2a9c10"
 
 @dataclass
 class Registrar:
-    """Answers OPTIONS, and REGISTER with digest authentication (RFC 2617, without qop).
+    """Answers OPTIONS, and by digest (RFC 2617, without qop) REGISTER and SUBSCRIBE.
 
     ``lets_all_in`` is a server that checks nothing; ``unknown`` is what it says to a
-    number it does not know.
+    number it does not know, and ``subscriptions`` to one that asks for notices of messages.
     """
 
     secrets: dict[str, str] = field(default_factory=dict)
     server: str = "Asterisk PBX 16.28.0~dfsg-0+deb11u4"
     options: str = "200 OK"
     unknown: str = "403 Forbidden"
+    subscriptions: str = "404 Not Found (no mailbox)"
     lets_all_in: bool = False
     contacts: dict[str, str] = field(default_factory=dict)
     let_in: set[str] = field(default_factory=set)
@@ -49,7 +50,7 @@ class Registrar:
 
     def _answer(self, request: str) -> str:
         method = request.split(" ", 1)[0]
-        status = self.options if method == "OPTIONS" else self._register(request)
+        status = self.options if method == "OPTIONS" else self._let_in(method, request)
         kept = [
             line for line in request.splitlines() if line.startswith(("Via:", "From:", "Call-ID:"))
         ]
@@ -60,7 +61,7 @@ class Registrar:
             kept += [f'WWW-Authenticate: Digest algorithm=MD5, realm="asterisk", nonce="{NONCE}"']
         return "\r\n".join([f"SIP/2.0 {status}", *kept, "Content-Length: 0", "", ""])
 
-    def _register(self, request: str) -> str:
+    def _let_in(self, method: str, request: str) -> str:
         given = dict(re.findall(r'(\w+)="([^"]*)"', request.partition("Authorization:")[2]))
         if not given:
             return "401 Unauthorized"
@@ -68,9 +69,11 @@ class Registrar:
         if number not in self.secrets and not self.lets_all_in:
             return self.unknown
         first = _md5(f"{number}:asterisk:{self.secrets.get(number, '')}")
-        second = _md5(f"REGISTER:{given['uri']}")
+        second = _md5(f"{method}:{given['uri']}")
         if given["response"] != _md5(f"{first}:{NONCE}:{second}") and not self.lets_all_in:
             return "403 Forbidden"
+        if method == "SUBSCRIBE":
+            return self.subscriptions
         self.let_in.add(number)
         contact = re.search(r"^Contact: (.*?)\r?$", request, re.MULTILINE)
         if contact and (contact[1] == "*" or re.search(r"^Expires: 0\b", request, re.MULTILINE)):

@@ -104,12 +104,25 @@ def test_a_phone_registers_with_its_secret_and_leaves_nothing_that_holds_it(tmp_
 
 
 @needs_baresip
-def test_a_wrong_secret_is_told_in_the_servers_words(tmp_path):
+@pytest.mark.parametrize("light", [False, True])
+def test_a_wrong_secret_is_told_in_the_servers_words(tmp_path, light):
     with Registrar({"5001": SECRET}) as server:
         account = Account("5001", "wrong", LOOPBACK, server.port)
         with (
-            Baresip(account, tone=440, folder=tmp_path) as phone,
+            Baresip(account, tone=440, folder=tmp_path, message_light=light) as phone,
             pytest.raises(PhoneError, match="5001 is not registered: 403 Forbidden"),
+        ):
+            phone.register()
+
+
+@needs_baresip
+@pytest.mark.parametrize("attempt", range(3))  # baresip does not always take it the same way
+def test_a_phone_without_a_mailbox_is_refused_its_notices(tmp_path, attempt):
+    with Registrar({"5001": SECRET}) as server:
+        account = Account("5001", SECRET, LOOPBACK, server.port)
+        with (
+            Baresip(account, tone=440, folder=tmp_path, message_light=True) as phone,
+            pytest.raises(PhoneError, match="5001 is refused notices of its messages"),
         ):
             phone.register()
 

@@ -15,7 +15,6 @@ with Baresip(fatou, tone=440, folder=logs) as phone, Baresip(ibrahima, tone=620,
 from __future__ import annotations
 
 import re
-import secrets
 import shlex
 import socket
 import subprocess
@@ -37,12 +36,11 @@ from toiplab.phones.handset import (
     Runner,
     on_the_host,
 )
+from toiplab.phones.ports import free_ports
 from toiplab.phones.sound import Recording, write_tone
 
 MODULES = "/usr/lib/baresip/modules"
-# Both below Linux's ephemeral ports. Of the second, baresip itself tries at random until it
-# has a pair that is free.
-OWN_PORTS = range(12000, 20000)
+# Below Linux's ephemeral ports; baresip itself tries at random until it has a pair that is free.
 RTP_PORTS = "20000-32000"
 TONE_SECONDS = 180  # longer than any call; baresip falls silent at the end of its file
 REGISTRATION_SECONDS = 600
@@ -57,6 +55,8 @@ OVER = ("CALL_CLOSED",)
 # An account's state in the list of all of them, and what baresip says of a refusal.
 REGISTERED = re.compile(r"(?<![A-Z])OK\b")
 REFUSED = re.compile(r"reg: sip:.*?: ([3-6]\d\d .*?)(?: \(|$)", re.MULTILINE)
+# A second line of those is one too many.
+SUBSCRIBES = re.compile(r"mwi: (?:subscribing to messages|subscription for .* closed)")
 WAV_HEADER = 44  # bytes; a shorter file was begun this moment
 VOICE_MESSAGES = re.compile(r"Voice-Message: *(\d+)/", re.IGNORECASE)  # RFC 3842 section 5.2
 
@@ -95,8 +95,7 @@ class Baresip:
     and what the program says stay in ``folder``. ``runner`` says where it stands. Its
     secret is in a file that only its user can read, and only until the program has read it.
 
-    With ``message_light`` it subscribes to notices of messages; of a server that refuses
-    this, baresip 1.0.0 asks again and again and does nothing else.
+    With ``message_light`` it subscribes to notices of messages (RFC 3842).
 
     The program ends when the thread that started it does (prctl(2), PR_SET_PDEATHSIG), so
     start phones from one that lasts.
@@ -119,7 +118,7 @@ class Baresip:
         self.folder = folder.resolve()
         self.message_light = message_light
         self.address = address
-        port, self._control_port = _free_ports()
+        port, self._control_port = free_ports()
         self.sip_port = sip_port or port
         self.log = self.folder / f"{account.number}.log"
         self._runner = runner
@@ -152,17 +151,17 @@ class Baresip:
         self._ended.close()
 
     def register(self, within: float = REGISTER_SECONDS) -> None:
-        """Wait until the server has let the phone in.
+        """Wait until the server has let the phone in, and a message light's phone has its notices.
 
         Raises:
             PhoneError: it was refused; the message has the server's words.
         """
+        if self.message_light:
+            self._wait_for_notices(within)
+        self._check_let_in()
         # The server's answer may have come before there was anybody to tell it to.
-        if REGISTERED.search(self._control.command("reginfo")):
-            return
-        if refusal := REFUSED.search(self.log.read_text(encoding="utf-8", errors="replace")):
-            raise PhoneError(f"{self.number} is not registered: {refusal[1]}")
-        self._wait("registered", within, "REGISTER_OK", trouble=("REGISTER_FAIL",), since=0)
+        if not REGISTERED.search(self._control.command("reginfo")):
+            self._wait("registered", within, "REGISTER_OK", trouble=("REGISTER_FAIL",), since=0)
 
     def call(self, number: str) -> None:
         """Dial a number, or a whole SIP address."""
@@ -369,31 +368,40 @@ class Baresip:
             f"  log: {self.log}"
         )
 
+    def _said(self) -> str:
+        """What the program has printed so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def _check_let_in(self) -> None:
+        """Raise PhoneError once the server has refused the registration."""
+        if refusal := REFUSED.search(self._said()):
+            raise PhoneError(f"{self.number} is not registered: {refusal[1]}")
+
+    def _wait_for_notices(self, within: float) -> None:
+        """Wait for the first notice, which follows a subscription at once (RFC 6665 section 4.2.1).
+
+        Where it is refused, baresip 1.0.0 either says so in its log, or asks again and again from
+        then on, and answers nobody.
+
+        Raises:
+            PhoneError: the phone, or its subscription, is refused.
+        """
+        deadline = Deadline.within(within)
+        while not self._notices():
+            self._check_let_in()
+            if len(SUBSCRIBES.findall(self._said())) > 1:
+                self._process.kill()  # no server needs to hear it ask ten thousand times
+                raise PhoneError(f"{self.number} is refused notices of its messages")
+            if deadline.passed:
+                raise PhoneError(f"{self.number} has no notice of its messages after {within:g} s")
+            self._rest(deadline.remaining)
+
+    def _notices(self) -> list[str]:
+        """The notices of messages that have come (RFC 3842 section 5.2)."""
+        return [event.detail for event in self._control.events() if "MWI" in event.type]
+
     def _new_messages(self) -> int:
         """How many new messages the last notice tells of."""
-        notices = [event.detail for event in self._control.events() if "MWI" in event.type]
+        notices = self._notices()
         counted = VOICE_MESSAGES.search(notices[-1]) if notices else None
         return int(counted[1]) if counted else 0
-
-
-def _free_ports() -> tuple[int, int]:
-    """Two ports that nobody on this host has at this moment, for udp and for tcp.
-
-    They are no ephemeral ones: a TCP socket that tries one of those again and again until
-    somebody listens may in the end be connected to itself.
-    """
-    with ExitStack() as held:
-        first, second = (_hold_a_port(held) for _ in range(2))
-        return first, second
-
-
-def _hold_a_port(held: ExitStack) -> int:
-    while True:
-        port = secrets.choice(OWN_PORTS)
-        try:
-            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                trial = held.enter_context(socket.socket(socket.AF_INET, kind))
-                trial.bind((str(LOOPBACK), port))
-        except OSError:
-            continue
-        return port

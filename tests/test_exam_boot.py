@@ -19,6 +19,7 @@ from toiplab.exam.runner import Outcome, run_check
 from toiplab.exam.smoke import FIRST_BOOT, REBOOT
 from toiplab.exam.ssh import identity
 from toiplab.exam.subject import MachineGuest
+from toiplab.exam.system import settle
 from toiplab.host import PROJECT
 from toiplab.progress import Progress
 
@@ -46,6 +47,7 @@ def subject(request, candidate, machine):
         known_as = identity(subject)
         machine.reboot()
         subject = dataclasses.replace(subject, known_as=known_as)
+    settle(subject)
     recorder = Recorder(subject.guest)
     yield dataclasses.replace(subject, guest=recorder)
     if os.environ.get("EXAM_RECORD"):

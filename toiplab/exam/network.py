@@ -15,6 +15,7 @@ DHCPD_DEFAULTS = "/etc/default/isc-dhcp-server"
 DHCP_SERVER, DHCP_CLIENT = 67, 68  # RFC 2131, section 4.1
 PACKET_SOCKETS = "ss -H -a -0 -p"
 ADDRESSES = "ip -j addr"
+ASKED_FOR_ADDRESS = "journalctl -b -t dhclient -n 1 -o cat --no-pager"
 # Of lower rank than the card's own routes. Without these, what Asterisk sends to a phone while the
 # card is down leaves by the NAT, which then takes that address for who is behind its SIP forward.
 KEPT_FROM_NAT = "ip -4 route show type unreachable"
@@ -40,14 +41,14 @@ TASK_PROGRAMS = {
 @check("V4", "adapter 1 has an address of the NAT network")
 def nat_adapter(subject: Subject) -> str:
     """The way to the Internet: an address by DHCP, and the default route."""
-    addresses, route = subject.ask(ADDRESSES, "ip -4 route show default")
+    addresses, route, asked = subject.ask(ADDRESSES, "ip -4 route show default", ASKED_FOR_ADDRESS)
     name = subject.lab.nat_interface
     cards = readings.interfaces(addresses)
     inside = [str(address) for address in cards.get(name, ()) if address.ip in NAT_NETWORK]
     if not inside:
         raise CheckFailedError(
             f"{name}: expected an address of {NAT_NETWORK}, saw "
-            f"{' '.join(map(str, cards.get(name, ()))) or 'none'}"
+            f"{' '.join(map(str, cards.get(name, ()))) or 'none'}; dhclient: {asked.strip()}"
         )
     agree(Fact("card of the default route", name, _word_after("dev", route)))
     return f"{name} {inside[0]}, default route"

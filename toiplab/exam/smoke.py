@@ -18,7 +18,7 @@ from toiplab.exam.results import Results
 from toiplab.exam.runner import Report, Result, missed, run_exam
 from toiplab.exam.ssh import identity
 from toiplab.exam.subject import MachineGuest, Subject
-from toiplab.exam.system import SETTLED
+from toiplab.exam.system import settle
 from toiplab.exam.together import run_together
 from toiplab.machine.accelerator import Choice
 from toiplab.machine.lan.capture import CaptureError
@@ -183,7 +183,8 @@ class Examination:
         """How a boot went, once it is over; as much of it as can be seen."""
         screen, timeline = self._results.screen(part), ""
         with suppress(GuestError):
-            _, timeline = self._subject.ask(SETTLED, TIMELINE_COMMAND)
+            settle(self._subject)
+            timeline = self._subject.ask_one(TIMELINE_COMMAND)
         try:
             self._machine.screenshot(screen)
         except GuestError:

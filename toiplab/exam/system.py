@@ -12,8 +12,20 @@ from toiplab.exam.subject import Subject
 from toiplab.hardware import Hardware, InternalAdapter
 
 SETTLED = "timeout 100 systemctl is-system-running --wait"
+# No service waits for the NAT's address, which is there when the hypervisor gives one.
+ADDRESSED = "timeout 60 sh -c 'until ip -4 -o addr show dev {} | grep -q inet; do sleep 0.2; done'"
 MBR_SIGNATURE = b"\x55\xaa"
 GRUB_TEXT = b"GRUB \0Geom\0Hard Disk\0Read\0 Error"  # what GRUB's boot.img can say
+
+
+def settle(subject: Subject) -> None:
+    """Wait, for a while, until a boot is over and the NAT has given its address.
+
+    Raises:
+        GuestError: the machine does not answer.
+    """
+    subject.ask(SETTLED)
+    subject.ask(ADDRESSED.format(subject.lab.nat_interface))
 
 
 @check("V1", "the OVF describes the lab's machine, its adapters and forwards")

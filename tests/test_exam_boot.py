@@ -47,9 +47,10 @@ def subject(request, candidate, machine):
         known_as = identity(subject)
         machine.reboot()
         subject = dataclasses.replace(subject, known_as=known_as)
-    settle(subject)
     recorder = Recorder(subject.guest)
-    yield dataclasses.replace(subject, guest=recorder)
+    subject = dataclasses.replace(subject, guest=recorder)
+    settle(subject)
+    yield subject
     if os.environ.get("EXAM_RECORD"):
         recorder.write()
 

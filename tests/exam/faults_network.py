@@ -8,7 +8,7 @@ FAULTS = [
         "ip -j addr",
         '"local":"10.0.2.15"',
         '"local":"169.254.7.7"',
-        "enp0s3: expected an address of 10.0.2.0/24, saw 169.254.7.7/24",
+        "enp0s3: expected an address of 10.0.2.0/24, saw 169.254.7.7/24; dhclient: bound to",
         "V4 nat_adapter",
     ),
     fault(
@@ -103,7 +103,7 @@ FAULTS = [
         "D2 authoritative",
     ),
     fault(
-        "journalctl",
+        "isc-dhcp-server -o cat",
         "Server starting service.",
         "No subnet declaration for enp0s8 (192.168.10.1).",
         "complaints in its journal: expected nothing, saw No subnet declaration for enp0s8",
@@ -111,7 +111,7 @@ FAULTS = [
     ),
     *(
         fault(
-            "journalctl",
+            "isc-dhcp-server -o cat",
             "Wrote 0 leases to leases file.",
             complaint,
             f"complaints in its journal: expected nothing, saw {complaint}",
@@ -124,7 +124,7 @@ FAULTS = [
     ),
     *(
         fault(
-            "journalctl",
+            "isc-dhcp-server -o cat",
             old,
             "-- No entries --",
             "'Server starting service' in its journal: expected yes, saw no",

@@ -141,7 +141,7 @@ def test_a_context_that_hangs_up(subject, guest):
 def test_a_print_server_may_listen_where_the_lab_has_one(subject, guest, tasks, outcome):
     guest.turn(
         "ss -H -lntup",
-        '127.0.0.1:5038  0.0.0.0:* users:(("asterisk"',
+        '127.0.0.1:5038 0.0.0.0:* users:(("asterisk"',
         '0.0.0.0:631 0.0.0.0:* users:(("cupsd"',
     )
 

@@ -35,7 +35,7 @@ release: setup ## Lay out a release of the examined OVA; options: OVA=… KEY=�
 	@$(invoke) release $(call options,OVA KEY LAB RELEASE MIRROR COMPRESS) $(call flags,WITH_SECRETS TAGGED CHECK)
 
 import: setup ## Test: import the default lab's OVA by VirtualBox's VBoxManage in a chroot (as root); option: OVA=…
-	@.venv/bin/pytest tests/virtualbox/test_import.py -k test_the_machine_is_what_the_lab_file_says $(if $(OVA),--ova $(OVA))
+	@.venv/bin/pytest tests/virtualbox/test_import.py --needed -k test_the_machine_is_what_the_lab_file_says $(if $(OVA),--ova $(OVA))
 
 test: setup ## Lint, unit tests, build, boot and exam
 	@$(invoke) test

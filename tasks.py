@@ -158,21 +158,32 @@ def release(
     with_secrets: bool = False,
     tagged: bool = False,
     check: bool = False,
-    lab: str = DEFAULT_LAB,
+    lab: str = "",
     release: str = "",
     mirror: str = "",
-    compress: str = "fast",
+    compress: str = "",
 ) -> None:
     """Lay out what is published of an OVA that passed its exam, in dist/release/."""
     with cli.reporting() as progress:
+        typed.release_options(
+            check=check,
+            ova=ova,
+            key=key,
+            with_secrets=with_secrets,
+            tagged=tagged,
+            lab=lab,
+            release=release,
+            mirror=mirror,
+            compress=compress,
+        )
         if not check:
             cli.release(ova, key=key, with_secrets=with_secrets, tagged=tagged, progress=progress)
             return
         cli.check_release(
-            Path(lab),
+            Path(lab or DEFAULT_LAB),
             release=release,
             mirror=mirror,
-            compress=typed.compression(compress),
+            compress=typed.compression(compress or "fast"),
             progress=progress,
         )
 

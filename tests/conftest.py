@@ -15,8 +15,9 @@ from toiplab.host import PROJECT
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Where ``make import`` is told of an OVA."""
-    parser.addoption("--ova", type=Path, help="test this OVA of the default lab, and skip nothing")
+    """What ``make import`` says."""
+    parser.addoption("--ova", type=Path, help="test this OVA of the default lab")
+    parser.addoption("--needed", action="store_true", help="what cannot run here fails")
 
 
 @pytest.fixture(scope="session")

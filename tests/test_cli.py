@@ -345,6 +345,23 @@ def test_a_compression_that_there_is_not() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("--lab", "labs/classe.yml"),
+            "--lab: only with --check, which builds; a release is of an OVA that is there",
+        ),
+        (("--check", "--ova", "x.ova"), "--ova: not with --check, which publishes nothing"),
+        (("--check", "--compress", "tiny"), "--compress 'tiny': no such compression"),
+    ],
+)
+def test_a_release_is_checked_or_laid_out(
+    invoke: Invoke, words: tuple[str, ...], message: str
+) -> None:
+    assert message in errors(invoke("release", *words))
+
+
+@pytest.mark.parametrize(
     ("release", "builder", "message"),
     [
         ("trixie", "auto", "unknown release 'trixie'\n  releases: auto, buster, bullseye"),

@@ -31,7 +31,7 @@ def project(tmp_path: Path) -> Project:
 def chroot(pytestconfig: pytest.Config) -> Path:
     """Debian sid with VirtualBox, made once and kept in build/."""
     if reason := why_not():
-        (pytest.fail if pytestconfig.getoption("ova") else pytest.skip)(reason)
+        (pytest.fail if pytestconfig.getoption("needed") else pytest.skip)(reason)
     make_chroot(CHROOT)
     return CHROOT
 

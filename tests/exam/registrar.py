@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass, field
 
 NONCE = "4f2a9c10"
+NOTIFIER = "Contact: <sip:notices@127.0.0.1>"
 
 
 @dataclass
@@ -16,7 +17,8 @@ class Registrar:
     """Answers OPTIONS, and by digest (RFC 2617, without qop) REGISTER and SUBSCRIBE.
 
     ``lets_all_in`` is a server that checks nothing; ``unknown`` is what it says to a
-    number it does not know, and ``subscriptions`` to one that asks for notices of messages.
+    number it does not know, and ``subscriptions`` to one that asks for notices of messages; after
+    "200 OK" the first notice follows.
     """
 
     secrets: dict[str, str] = field(default_factory=dict)
@@ -46,7 +48,13 @@ class Registrar:
             data, peer = self._socket.recvfrom(65535)
             if not data:
                 return
-            self._socket.sendto(self._answer(data.decode()).encode(), peer)
+            request = data.decode()
+            if request.startswith("SIP/2.0"):  # what a phone says to a notice
+                continue
+            answer = self._answer(request)
+            self._socket.sendto(answer.encode(), peer)
+            if request.startswith("SUBSCRIBE") and answer.startswith("SIP/2.0 200"):
+                self._socket.sendto(_notice(answer, request).encode(), peer)
 
     def _answer(self, request: str) -> str:
         method = request.split(" ", 1)[0]
@@ -57,6 +65,8 @@ class Registrar:
         kept += [f"{line};tag=1" for line in request.splitlines() if line.startswith("To:")]
         kept += [line for line in request.splitlines() if line.startswith("CSeq:")]
         kept += [f"Server: {self.server}"]
+        if method == "SUBSCRIBE":
+            kept += [NOTIFIER, "Expires: 600"]
         if status.startswith("401"):
             kept += [f'WWW-Authenticate: Digest algorithm=MD5, realm="asterisk", nonce="{NONCE}"']
         return "\r\n".join([f"SIP/2.0 {status}", *kept, "Content-Length: 0", "", ""])
@@ -81,6 +91,31 @@ class Registrar:
         elif contact:
             self.contacts[number] = contact[1]
         return "200 OK"
+
+
+def _notice(answer: str, request: str) -> str:
+    """No messages (RFC 3842), in the dialog that the answer has begun (RFC 6665 section 4.2.1)."""
+    said = dict(line.split(": ", 1) for line in answer.splitlines() if ": " in line)
+    contact = re.search(r"^Contact: .*<(.*?)>", request, re.MULTILINE)
+    body = "Messages-Waiting: no\r\nVoice-Message: 0/0 (0/0)\r\n"
+    return "\r\n".join(
+        [
+            f"NOTIFY {contact[1]} SIP/2.0",
+            f"Via: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK{said['Call-ID']};rport",
+            f"From: {said['To']}",
+            f"To: {said['From']}",
+            f"Call-ID: {said['Call-ID']}",
+            "CSeq: 1 NOTIFY",
+            NOTIFIER,
+            "Max-Forwards: 70",
+            "Event: message-summary",
+            "Subscription-State: active;expires=600",
+            "Content-Type: application/simple-message-summary",
+            f"Content-Length: {len(body)}",
+            "",
+            body,
+        ]
+    )
 
 
 def _md5(text: str) -> str:

@@ -255,7 +255,7 @@ class Baresip:
             self._control = Control(self._connection())
             undo.callback(self._control.close)
         # Not from a file of accounts: what becomes of it would be told before anybody listens, and
-        # the mwi module of 1.0.0 never ends subscribing for one registered in its first millisecond.
+        # mwi.so of 1.0.0 subscribes for ever for an account registered in its first millisecond.
         self._control.command("uanew", self._account_line())
 
     def _account_line(self) -> str:

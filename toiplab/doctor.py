@@ -102,15 +102,7 @@ def version(tool: Tool) -> str | None:
     if which(tool.program) is None:
         return None
     if not tool.program.startswith("/"):
-        question = {
-            "mke2fs": "-V",
-            "debugfs": "-V",
-            "e2fsck": "-V",
-            "sipsak": "-V",
-            "sipp": "-v",
-            "baresip": "-h",
-        }
-        _, said = _ask(tool.program, question.get(tool.program, "--version"))
+        _, said = _ask(tool.program, ASKED.get(tool.program, "--version"))
         if number := re.search(r"\d+(\.\w+)+", said):
             return number[0]
     status, said = _ask("dpkg-query", "--show", "--showformat=${Version}", tool.package)

@@ -150,6 +150,7 @@ def run(
     cwd: Path | None = None,
     umask: int = -1,
     check: bool = True,
+    well: Collection[int] = (0,),
     hint: str = "",
 ) -> Finished:
     """Run a program to its end and return what it printed on standard output.
@@ -159,8 +160,8 @@ def run(
     process group is asked to stop, then killed, so that nothing stays behind.
 
     Raises:
-        ToipLabError: the program is missing, or (with ``check``) ended with a status
-            other than 0; the message carries a command line that can be pasted.
+        ToipLabError: the program is missing, or (with ``check``) ended with a status that
+            is not among ``well``; the message carries a command line that can be pasted.
     """
     words = [str(word) for word in argv]
     program = which(words[0])
@@ -195,7 +196,7 @@ def run(
         if log_file is not None:
             log_file.close()
     output = (stdout or b"").decode(errors="replace")
-    if check and process.returncode != 0:
+    if check and process.returncode not in well:
         said = (stderr or b"").decode(errors="replace") if log is None else tail(log)
         where = f"\n  log: {log}" if log is not None else ""
         raise ToipLabError(

@@ -41,6 +41,15 @@ def test_free_blocks_become_holes(disk: Image, tmp_path: Path) -> None:
     assert (tmp_path / "kept").read_bytes() == b"what is there".ljust(5000, b".")
 
 
+def test_a_count_that_is_off_is_mended(disk: Image, tmp_path: Path) -> None:
+    disk.ask(["set_inode_field /kept blocks 99", "ls /"], write=True)
+
+    disk.drop_free_blocks(tmp_path / "log")
+
+    assert "i_blocks is 99" in (tmp_path / "log").read_text()
+    assert SECRET not in disk.path.read_bytes()
+
+
 def test_what_is_no_file_system_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "disk.raw"
     path.write_bytes(bytes(9 * MIB))

@@ -47,12 +47,20 @@ missing_packages() {
     done < <(grep -v -e '^#' -e '^$' "$PACKAGES")
 }
 
-# What only some builders need comes along where it costs nobody a password: as root, and if
-# apt has it (Ubuntu 24.04 and Debian 13 have no packer).
+# What only some tasks need comes along where it costs nobody a password: as root, and if apt has
+# it (Ubuntu 24.04 and Debian 13 have no packer).
 optional_packages() {
-    if [[ $(id -u) -eq 0 ]] && ! is_there packer && apt-cache show packer >/dev/null 2>&1; then
-        echo "packer the builders qemu and virtualbox"
-    fi
+    local program purpose
+    if [[ $(id -u) -ne 0 ]]; then return; fi
+    while read -r program purpose; do
+        if ! is_there "$program" && apt-cache show "$program" >/dev/null 2>&1; then
+            echo "$program $purpose"
+        fi
+    done <<'END'
+packer the builders qemu and virtualbox
+minisign signs a release
+faketime another clock, for one of the two builds that release --check compares
+END
 }
 
 is_there() {

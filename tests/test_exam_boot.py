@@ -13,6 +13,7 @@ import os
 import pytest
 
 from tests.exam.recording import Recorder
+from toiplab import compare
 from toiplab.exam.candidate import read_candidate
 from toiplab.exam.plan import FIRST_EXAM
 from toiplab.exam.runner import Outcome, run_check
@@ -65,3 +66,16 @@ def test_the_appliance(subject, check):
 
 def test_the_ova_is_whole(candidate):
     candidate.verify()
+
+
+def test_what_compare_asks_is_answered(machine):
+    told = compare.ask(machine)
+
+    assert told["package"]["asterisk"].endswith(" ii")
+    assert told["file"]["/etc/asterisk/sip.conf"].startswith("-rw-r----- asterisk:asterisk ")
+    assert told["unit"]["asterisk.service"] == "enabled"
+    assert told["account"]["etudiant"].endswith(" P")
+    assert "sudo" in told["account"]["etudiant"].split()
+    assert told["group"]["asterisk"] == "system"
+    assert told["port"]["udp 0.0.0.0:5060"] == "listens"
+    assert set(told) == set(compare.QUESTIONS)

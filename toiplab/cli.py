@@ -165,7 +165,11 @@ def smoke(given: str, options: Options, *, host: str, progress: Progress) -> Non
     ova = Path(given) if given else newest_ova(project.dist)
     results = Results(project.build / "report")
     if host:
-        for word, given_too in (("keep", options.keep), ("nat-only", options.nat_only)):
+        for word, given_too in (
+            ("keep", options.keep),
+            ("nat-only", options.nat_only),
+            ("accel", options.accelerator != "auto"),
+        ):
             if given_too:
                 raise ToipLabError(f"--{word}: of no use with --host", hint="leave one of them out")
         status = smoke_running(

@@ -20,6 +20,7 @@ from rich.text import Text
 from toiplab.errors import ToipLabError
 from toiplab.exam.candidate import read_candidate
 from toiplab.machine.accelerator import Choice
+from toiplab.machine.machine import Machine
 from toiplab.machine.waiting import GuestError
 from toiplab.progress import Progress
 
@@ -111,15 +112,23 @@ def take(
     candidate = read_candidate(ova, lab_file)
     candidate.verify()
     logs.mkdir(parents=True, exist_ok=True)
-    mark = f"compare-{random.token_hex(4)}"
-    script = "\n".join(f"echo {mark}; {question}" for question in QUESTIONS.values())
     try:
         with candidate.machine(logs, accelerator=accelerator, progress=progress) as machine:
             machine.boot()
-            answer = machine.succeed(script, timeout=ASKED_SECONDS)
+            return ask(machine)
     except GuestError as error:
         raise ToipLabError(f"{ova}: {error}", hint=f"its console: {logs}") from error
-    _, *parts = answer.split(f"{mark}\n")
+
+
+def ask(machine: Machine) -> Snapshot:
+    """Ask a running machine all the questions.
+
+    Raises:
+        GuestError: it does not answer.
+    """
+    mark = f"compare-{random.token_hex(4)}"
+    script = "\n".join(f"echo {mark}; {question}" for question in QUESTIONS.values())
+    _, *parts = machine.succeed(script, timeout=ASKED_SECONDS).split(f"{mark}\n")
     return {kind: _read(part) for kind, part in zip(QUESTIONS, parts, strict=True)}
 
 

@@ -133,6 +133,13 @@ FAULTS = [
         "I4 kernel",
     ),
     fault(
+        "/proc/cmdline",
+        " no_timer_check",
+        "",
+        "no_timer_check on the command line: expected yes, saw no",
+        "I4 kernel",
+    ),
+    fault(
         "base64",
         "R1JVQiAAR2VvbQBIYXJkIERpc2sA",
         "AAAAAAAAAAAAAAAAAAAAAAAAAAAA",

@@ -4,13 +4,11 @@ import dataclasses
 import io
 import re
 import subprocess
-from collections import Counter
 
 import pytest
 from rich.console import Console
 
 from toiplab.exam import junit
-from toiplab.exam.plan import FIRST_EXAM
 from toiplab.exam.registry import Check, CheckFailedError, Fact, NotHereError, agree, check
 from toiplab.exam.runner import Outcome, Report, missed, print_summary, run_check, run_exam
 from toiplab.exam.subject import MachineGuest
@@ -161,32 +159,6 @@ def test_a_decorated_function_is_a_check_with_a_name():
         return "seen"
 
     assert (parking.name, run_check(Silent(), parking).told) == ("A6 parking", "seen")
-
-
-def test_names_are_unique_and_the_rows_of_the_contract_are_there():
-    names = Counter(check.name for check in FIRST_EXAM)
-    rows = {check.row for check in FIRST_EXAM}
-    wanted = {f"I{n}" for n in range(2, 9)} | {f"A{n}" for n in range(1, 11)}
-    wanted |= {
-        "V1",
-        "V2",
-        "V3",
-        "V4",
-        "V5",
-        "N1",
-        "N2",
-        "N3",
-        "D1",
-        "D2",
-        "D3",
-        "D4",
-        "H1",
-        "H2",
-        "whole",
-    }
-
-    assert [name for name, count in names.items() if count > 1] == []
-    assert rows == wanted
 
 
 def test_junit(progress, tmp_path):

@@ -1,9 +1,13 @@
-"""How ``invoke smoke`` ends when it is broken off, and that nothing of it stays."""
+"""How ``invoke smoke`` ends when it is broken off, and that nothing of it stays.
+
+It runs in a checkout of its own: the report of an exam that somebody held in this one stays.
+"""
 
 from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,15 +26,24 @@ INVOKE = Path(sys.executable).with_name("invoke")
 BOOT_SECONDS, END_SECONDS = 400, 20
 
 
+@pytest.fixture
+def checkout(tmp_path):
+    top = tmp_path / "checkout"
+    shutil.copytree(PROJECT / "toiplab", top / "toiplab")
+    shutil.copytree(PROJECT / "labs", top / "labs")
+    shutil.copy(PROJECT / "tasks.py", top)
+    return top
+
+
 class Smoke:
     """A running ``invoke smoke``; all that it starts has its mark in its environment."""
 
-    def __init__(self, *words):
+    def __init__(self, checkout, *words):
         self.mark = f"exam-{uuid.uuid4()}"
         self.said = ""
         self.process = subprocess.Popen(
             [INVOKE, "smoke", *words],
-            cwd=PROJECT,
+            cwd=checkout,
             env={**os.environ, "NO_COLOR": "1", "TOIP_LAB_TEST": self.mark},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -72,8 +85,8 @@ class Smoke:
             select.select([], [], [], 0.1)
 
 
-def test_broken_off_during_a_call(ova):
-    with Smoke("--ova", str(ova), "--only", "A6") as smoke:
+def test_broken_off_during_a_call(ova, checkout):
+    with Smoke(checkout, "--ova", str(ova), "--only", "A6") as smoke:
         smoke.wait_for("Exam: with phones")
         wait_for_a_phone(smoke)
         smoke.process.send_signal(signal.SIGINT)
@@ -91,8 +104,8 @@ def wait_for_a_phone(smoke):
         select.select([], [], [], 0.1)
 
 
-def test_killed_while_it_boots(ova):
-    with Smoke("--ova", str(ova), "--only", "A6") as smoke:
+def test_killed_while_it_boots(ova, checkout):
+    with Smoke(checkout, "--ova", str(ova), "--only", "A6") as smoke:
         smoke.wait_for("Boot")
         deadline = time.monotonic() + END_SECONDS
         while not any(name.startswith("qemu") for name in smoke.running()):
@@ -115,8 +128,8 @@ def taken(port):
             select.select([], [], [], 0.1)
 
 
-def test_a_port_that_is_taken_is_named_with_who_holds_it(ova):
-    with taken(2222), Smoke("--ova", str(ova), "--quick") as smoke:
+def test_a_port_that_is_taken_is_named_with_who_holds_it(ova, checkout):
+    with taken(2222), Smoke(checkout, "--ova", str(ova), "--quick") as smoke:
         said, _ = smoke.process.communicate(timeout=60)
 
     assert smoke.process.returncode == 2

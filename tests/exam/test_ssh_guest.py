@@ -94,8 +94,8 @@ def test_a_session_outlives_sshd_which_restarts(guest, server):
     session = guest.ask(SESSION)
     os.kill(server.process.pid, signal.SIGHUP)  # sshd(8): it executes itself anew
     assert server.process.stderr
-    while b"Server listening" not in server.process.stderr.readline():
-        pass
+    while b"Server listening" not in (line := server.process.stderr.readline()):
+        assert line, "sshd has ended"
 
     assert guest.ask(SESSION) == session
 

@@ -57,16 +57,20 @@ def test_checks_with_phones_of_their_own_are_played_at_once(subject, progress):
 
 
 def test_no_more_are_played_at_once_than_the_host_bears(subject, progress):
-    playing, most = threading.Semaphore(AT_ONCE), []
+    playing, at_once = [], []
+    full = threading.Barrier(AT_ONCE)
 
     def look(subject):
-        most.append(playing.acquire(blocking=False))
-        playing.release()
+        playing.append(None)
+        at_once.append(len(playing))
+        full.wait(PATIENCE)  # none ends before so many are there
+        playing.pop()
         return ""
 
-    run(subject, [Check("A4", str(n), named(look, n)) for n in range(20)], progress)
+    results = run(subject, [Check("A4", str(n), named(look, n)) for n in range(20)], progress)
 
-    assert most == [True] * 20
+    assert [result.outcome for result in results] == [Outcome.PASS] * 20
+    assert max(at_once) == AT_ONCE
 
 
 def named(look, name):
@@ -78,13 +82,15 @@ def named(look, name):
 
 
 def test_one_that_runs_alone_waits_for_those_before_and_is_waited_for(subject, progress):
-    playing, seen = set(), {}
+    begun = {name: threading.Event() for name in "abcd"}
+    beside = {"a": "b", "b": "a", "c": "d"}
+    met = {}
 
     def check(name, **options):
         def look(subject):
-            playing.add(name)
-            seen[name] = set(playing)
-            playing.discard(name)
+            begun[name].set()
+            if name in beside:
+                met[name] = begun[beside[name]].wait(0.5 if name == "c" else PATIENCE)
             return ""
 
         look.__name__ = name
@@ -93,7 +99,7 @@ def test_one_that_runs_alone_waits_for_those_before_and_is_waited_for(subject, p
     checks = [check("a"), check("b"), check("c", alone=True), check("d")]
     order = [result.check.title for result in run(subject, checks, progress)]
 
-    assert seen["c"] == {"c"}
+    assert met == {"a": True, "b": True, "c": False}
     assert (set(order[:2]), order[2:]) == ({"a", "b"}, ["c", "d"])
 
 

@@ -16,7 +16,7 @@ from toiplab.host import which
 from toiplab.machine.waiting import Deadline
 from toiplab.phones.baresip import Baresip
 from toiplab.phones.control import netstring, split_netstrings
-from toiplab.phones.handset import Account, PhoneError
+from toiplab.phones.handset import Account, PhoneBrokenError, PhoneError
 
 needs_baresip = pytest.mark.skipif(which("baresip") is None, reason="baresip is not installed")
 SECRET = "pas-pour-ps"
@@ -194,6 +194,15 @@ def test_phones_may_stand_in_another_network_namespace(tmp_path, elsewhere):
 
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((str(LOOPBACK), one._control_port))
+
+
+@needs_baresip
+def test_a_program_that_has_ended_is_not_the_servers_fault(tmp_path):
+    with Baresip(Account("100"), tone=440, folder=tmp_path) as phone:
+        phone._process.kill()
+
+        with pytest.raises(PhoneBrokenError, match="100: baresip ended with status -9"):
+            phone.wait_for_call()
 
 
 def _alive(pid):

@@ -12,6 +12,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.release.conftest import Ready
 from toiplab import manifest
+from toiplab.errors import ToipLabError
 from toiplab.release import sbom
 
 
@@ -54,6 +55,18 @@ def test_the_python_packages_of_the_build_are_there_and_not_in_the_image(written
     for name in ("invoke", "jinja2", "pydantic", "deflate"):
         assert found[name]["version"] == importlib.metadata.version(name)
     assert {each["scope"] for each in found.values()} == {"excluded"}
+
+
+def test_another_version_than_the_lock_file_s_is_refused(
+    ready: Ready, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sbom, "LOCK", tmp_path / "requirements.lock")
+    sbom.LOCK.write_text("not-installed==1\ninvoke==0.1\n")
+
+    with pytest.raises(ToipLabError, match=r"requirements\.lock says 0\.1"):
+        sbom.write(ready.check(), tmp_path / "bill.json")
+
+    assert not (tmp_path / "bill.json").exists()
 
 
 def test_it_names_the_file_by_its_hash(written: str, ready: Ready) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass, fields
+from pathlib import Path
 
+from tests.virtualbox.chroot import VirtualBox
 from toiplab.builders.packer.virtualbox import forward_rule
 from toiplab.hardware import Hardware, NatAdapter
+from toiplab.image.ova import open_ova
 
 VALUE = re.compile(r'^"?([^"=\n]+)"?="?(.*?)"?$', re.MULTILINE)
 BOOT_DEVICES = {"HardDisk": "disk", "DVD": "dvd"}
@@ -48,6 +52,18 @@ def read(text: str) -> Shown:
         audio=told["audio"],
         utc=told["rtcuseutc"] == "on",
     )
+
+
+def imported(box: VirtualBox, ova: Path) -> Shown:
+    """Import an OVA and read the machine back."""
+    given = Path(shutil.copy(ova, box.folder))  # where it can see it
+    box.run("import", str(given))
+    given.unlink()
+    return read_back(box, open_ova(ova).hardware.name)
+
+
+def read_back(box: VirtualBox, name: str) -> Shown:
+    return read(box.run("showvminfo", name, "--machinereadable"))
 
 
 def _storage(told: dict[str, str]) -> list[tuple[str, str, str, str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +11,8 @@ import pytest
 
 from tests import small_ova
 from tests.image.conftest import make_raw_disk
-from tests.virtualbox import shown
 from tests.virtualbox.chroot import VirtualBox
-from tests.virtualbox.shown import Shown, differing, wanted
+from tests.virtualbox.shown import Shown, differing, imported, read_back, wanted
 from toiplab.bench import vmdk as bench
 from toiplab.builders.pack import in_one_order
 from toiplab.errors import ToipLabError
@@ -33,18 +31,6 @@ LAB_FILE = PROJECT / "labs/isi.yml"
 LAB = load(LAB_FILE)
 NAME = LAB.hardware.name
 LOGS = PROJECT / "build/imported"
-
-
-def imported(box: VirtualBox, ova: Path) -> Shown:
-    """Import an OVA and read the machine back."""
-    given = Path(shutil.copy(ova, box.folder))  # where it can see it
-    box.run("import", str(given))
-    given.unlink()
-    return read_back(box, open_ova(ova).hardware.name)
-
-
-def read_back(box: VirtualBox, name: str) -> Shown:
-    return shown.read(box.run("showvminfo", name, "--machinereadable"))
 
 
 @pytest.fixture(scope="module")

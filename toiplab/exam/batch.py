@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from toiplab.host import Finished
 from toiplab.machine.waiting import GuestError
 
+COMMANDS_SECONDS = 120
+
 
 def answers_of(run: Callable[[str], Finished], commands: Sequence[str]) -> tuple[Finished, ...]:
     """Run the commands as one script, each in a bash of its own.

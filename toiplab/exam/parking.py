@@ -112,6 +112,3 @@ def transfer(phone: Handset, key: str, number: str) -> None:
     phone.press(key)
     phone.listen(KEY_SECONDS)
     phone.press(number)
-
-
-CHECKS = (comes_back, taken_back, music_on_hold)

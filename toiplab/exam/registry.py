@@ -1,7 +1,7 @@
 """What a check is: a row of the contract, a function that looks, and what it saw.
 
-A module of the exam holds functions made into checks by ``@check`` and lists them, in the
-order they run, in its ``CHECKS``; ``plan`` strings those lists together.
+A module of the exam holds functions made into checks by ``@check``; where they run one after
+the other, it lists them in their order, in its ``CHECKS``. ``plan`` strings all together.
 """
 
 from __future__ import annotations

@@ -86,6 +86,7 @@ class Results:
         says that nothing was left out. A machine that was up already has a ``name``: it is
         not known to be the OVA's, and no record of an exam of the OVA is written.
         """
+        junit.write(report, self.junit)  # first: the page leads to it
         exam = Exam(
             name=name or candidate.ova.path.name,
             ova=None if name else candidate.ova.path,
@@ -102,7 +103,6 @@ class Results:
             sha256="" if name else candidate.manifest.ova_sha256,
         )
         print_summary(report, progress)
-        junit.write(report, self.junit)
         with progress.step("Write the report"):
             page.write(exam, self.page)
         if exam.ova:

@@ -9,28 +9,26 @@ from pathlib import Path
 from toiplab.exam.handsets import EVENT_MODES, TONES
 from toiplab.exam.places import account, phones_of
 from toiplab.exam.registry import CheckFailedError, Fact, NotHereError, agree, check, few
+from toiplab.exam.sip import REFUSED
 from toiplab.exam.subject import Subject
+from toiplab.lab.types import PORTS_PER_CALL
 from toiplab.phones.handset import Account
-from toiplab.phones.sipp import Sipp, Tally
+from toiplab.phones.sipp import REGISTER_RATE, Sipp, Tally
 from toiplab.phones.sound import write_ulaw_tone
 from toiplab.wire import pcap, rtp
 
-EVENTS = "telephone-event"
 NAMES = {"ulaw": "PCMU", "alaw": "PCMA", "gsm": "GSM", "g722": "G722"}  # RFC 3551 section 6
 VIDEO = {"h264": "H264"}
 OFFERED = ("PCMU", "PCMA", "GSM")
-REFUSED = "403 Forbidden"
 STRANGER = Account("intrus", "ouvre-toi")
 CALLS = 10
 SECONDS_OF_SPEECH = 6
 ANSWERING_PORT = 11900  # none that a phone takes for itself
 REMAINS = "INVITE|ACK|BYE|CANCEL"  # the last message of a call
 REMAINS_SECONDS = 45
-PORTS_PER_CALL = 4  # two phones, each with sound and its report (RFC 3550 section 11)
 PACKETS_IN_A_SECOND = 50
 ENOUGH = 0.9  # of a call's packets: its first and last moments are not yet sound both ways
 REGISTER_SECONDS = 10.0
-REGISTER_RATE = 20  # in a second
 
 
 @check("A1", "an offer of audio and H.264: what the lab says is agreed, no more", takes=((1,),))
@@ -40,7 +38,7 @@ def agreed(subject: Subject) -> str:
     if not names:
         raise NotHereError(f"of {' '.join(subject.lab.sip.codecs)}, nothing is offered")
     if subject.lab.sip.dtmf_mode in EVENT_MODES:
-        names.add(EVENTS)
+        names.add(rtp.KEY_EVENTS)
     number = subject.players[0].number
     wanted = subject.lab.voicemail.number
     tally = _sipp(subject).call([(account(subject, number), wanted)], video=True)
@@ -59,7 +57,8 @@ def all_register(subject: Subject) -> str:
     """All of the lab's phones, with their own secrets."""
     accounts = [account(subject, extension.number) for extension in subject.lab.extensions]
     sipp = _sipp(subject)
-    tally = sipp.register(accounts, rate=REGISTER_RATE)
+    rate = max(REGISTER_RATE, round(2 * len(accounts) / REGISTER_SECONDS))
+    tally = sipp.register(accounts, rate=rate)
     sipp.take_back(accounts)
     _well(tally, len(accounts), "registrations")
     if tally.seconds > REGISTER_SECONDS:

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from toiplab.exam.batch import answers_of
+from toiplab.exam.batch import COMMANDS_SECONDS, answers_of
 from toiplab.host import Finished
 from toiplab.machine.console import Console
 from toiplab.machine.shell import BECOME_ROOT, Account, Shell
 from toiplab.machine.ssh import Login, Server
 from toiplab.machine.waiting import GuestError, MachineGoneError
 
-COMMANDS_SECONDS = 120
 GOODBYE_SECONDS = 5.0
 
 

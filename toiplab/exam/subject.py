@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from toiplab.exam.batch import answers_of
+from toiplab.exam.batch import COMMANDS_SECONDS, answers_of
 from toiplab.exam.cast import Players
 from toiplab.hardware import Forward, Hardware
 from toiplab.host import Finished
@@ -19,8 +19,6 @@ from toiplab.machine.ports import forward_named
 from toiplab.manifest import Manifest
 from toiplab.phones.handset import Phones
 from toiplab.releases import Release
-
-COMMANDS_SECONDS = 120
 
 
 class Guest(Protocol):

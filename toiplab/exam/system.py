@@ -129,6 +129,7 @@ def kernel(subject: Subject) -> str:
         Fact("the newest version runs", True, version in build.split()),
         Fact("GRUB's kernel on the command line", True, "BOOT_IMAGE=" in command_line),
         Fact("root file system on the command line", True, " root=" in command_line),
+        Fact("no_timer_check on the command line", True, "no_timer_check" in command_line.split()),
         Fact("GRUB's code in the MBR", True, GRUB_TEXT in mbr),
         Fact("signature of the MBR", MBR_SIGNATURE.hex(), mbr[510:].hex()),
     )

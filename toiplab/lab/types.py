@@ -27,6 +27,7 @@ LOCALES = (
 )
 KEYBOARDS = ("ara", "be", "br", "ca", "ch", "de", "es", "fr", "gb", "it", "latam", "nl", "pt", "us")
 MIN_RTP_PORT = 1024  # Asterisk's res_rtp_asterisk silently takes this for anything lower
+PORTS_PER_CALL = 4  # two phones, each with sound and its report (RFC 3550 section 11)
 MAX_RTP_PORTS = 1000  # each is a forward of its own in the OVF
 MAX_SLOTS = 1000  # Asterisk makes an extension of each when it starts
 
@@ -190,6 +191,9 @@ class AddressRange:
     def __contains__(self, address: IPv4Address) -> bool:
         return self.first <= address <= self.last
 
+    def __len__(self) -> int:
+        return int(self.last) - int(self.first) + 1
+
     def within(self, network: IPv4Network) -> bool:
         """Whether both ends are usable host addresses of ``network``."""
         reserved = (network.network_address, network.broadcast_address)
@@ -222,6 +226,10 @@ def _port_range(value: object) -> PortRange:
         and MIN_RTP_PORT <= int(first) < int(last) <= MAX_PORT
     ):
         raise ValueError(f"{value!r} is not {wanted}")
+    if int(last) - int(first) < PORTS_PER_CALL - 1:
+        raise ValueError(
+            f"{value!r} has no room for a call: between two phones it takes {PORTS_PER_CALL} ports"
+        )
     if int(last) - int(first) >= MAX_RTP_PORTS:
         raise ValueError(f"{value!r} is too many ports: {MAX_RTP_PORTS} at most")
     return PortRange(int(first), int(last))

@@ -207,6 +207,7 @@ class Baresip:
 
         told = self._control.wait(enough, within)
         if told is None:
+            self._rest(PAUSE_SECONDS)
             raise PhoneError(
                 f"{self.number}: after {within:g} s it was not told of {at_least} new messages, "
                 f"but of {self._new_messages()}"
@@ -331,6 +332,7 @@ class Baresip:
 
         Raises:
             PhoneError: it did not come; the message has what came instead.
+            PhoneBrokenError: the program has ended.
         """
         first = self._begun if since is None else since
 
@@ -343,15 +345,15 @@ class Baresip:
             return found
         if found is not None:
             raise PhoneError(f"{self.number} is not {what}: {found.detail or found.type}")
+        self._rest(PAUSE_SECONDS)
         told = " ".join(event.type for event in self._control.events(first)) or "nothing"
-        gone = f"; baresip ended, see {self.log}" if self._process.poll() is not None else ""
-        raise PhoneError(f"{self.number} is not {what} after {within:g} s; seen: {told}{gone}")
+        raise PhoneError(f"{self.number} is not {what} after {within:g} s; seen: {told}")
 
     def _rest(self, seconds: float) -> None:
         """Wait a moment, or until the program ends.
 
         Raises:
-            PhoneError: it has ended.
+            PhoneBrokenError: it has ended.
         """
         try:
             status = self._process.wait(min(PAUSE_SECONDS, seconds))

@@ -111,7 +111,10 @@ class Control:
             return tuple(self._events[since:])
 
     def wait(self, look: Callable[[], Found | None], within: float) -> Found | None:
-        """Look whenever something is told, until something is found; None in the end."""
+        """Look whenever something is told, until something is found; None in the end.
+
+        The end is the time's, or the phone's: then there is nothing left to wait for.
+        """
         deadline = Deadline.within(within)
         with self._news:
             while (found := look()) is None and not self._gone and not deadline.passed:
@@ -127,15 +130,17 @@ class Control:
 
     def _read(self) -> None:
         buffer = b""
-        while chunk := self._receive():
-            messages, buffer = split_netstrings(buffer + chunk)
+        try:
+            while chunk := self._receive():
+                messages, buffer = split_netstrings(buffer + chunk)
+                with self._news:
+                    for message in messages:
+                        self._take(json.loads(message))
+                    self._news.notify_all()
+        finally:
             with self._news:
-                for message in messages:
-                    self._take(json.loads(message))
+                self._gone = True
                 self._news.notify_all()
-        with self._news:
-            self._gone = True
-            self._news.notify_all()
 
     def _receive(self) -> bytes:
         try:

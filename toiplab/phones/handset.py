@@ -66,8 +66,8 @@ class Account:
 class Handset(Protocol):
     """A telephone that speaks with one tone and keeps what it hears.
 
-    Waits are in seconds, and raise PhoneError when they are in vain; so does every other
-    method, once the phone's program has ended.
+    Waits are in seconds, and raise PhoneError when they are in vain; every method raises
+    PhoneBrokenError once the phone's program has ended.
     """
 
     number: str

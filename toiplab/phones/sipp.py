@@ -31,7 +31,8 @@ REFUSAL = re.compile(r"\(index (\d+)\), received 'SIP/2\.0 ([3-6]\d\d [^\r\n]*)"
 # those who answer stand apart.
 CALLING_PORTS, ANSWERING_PORTS = range(6000, 8000, 40), range(8000, 9900, 40)
 NO_SUCH_PORT, TRIES = 254, 5
-PATIENCE_SECONDS = 45  # more than 64 times T1, after which SIPp itself gives a call up
+PATIENCE_SECONDS = 60  # more than 64 times T1, after which SIPp itself gives a call up
+CALL_RATE, REGISTER_RATE = 10, 20  # in a second
 STOP_SECONDS = 5
 REGISTERED_SECONDS = 300
 
@@ -72,28 +73,25 @@ class Sipp:
         self,
         accounts: Sequence[Account],
         *,
-        rate: int = 10,
+        rate: int = REGISTER_RATE,
         port: int = 0,
-        within: int = PATIENCE_SECONDS,
     ) -> Tally:
         """Register accounts, ``rate`` in a second.
 
         Their calls then come to the ``port`` this is done from; 0 leaves the choice to SIPp.
         """
-        return self._register(accounts, REGISTERED_SECONDS, rate=rate, port=port, within=within)
+        return self._register(accounts, REGISTERED_SECONDS, rate=rate, port=port)
 
-    def take_back(
-        self, accounts: Sequence[Account], *, rate: int = 20, within: int = PATIENCE_SECONDS
-    ) -> Tally:
+    def take_back(self, accounts: Sequence[Account]) -> Tally:
         """Take their registrations back (RFC 3261 section 10.2.2)."""
-        return self._register(accounts, 0, rate=rate, port=0, within=within)
+        return self._register(accounts, 0, rate=REGISTER_RATE, port=0)
 
     def _register(
-        self, accounts: Sequence[Account], expires: int, *, rate: int, port: int, within: int
+        self, accounts: Sequence[Account], expires: int, *, rate: int, port: int
     ) -> Tally:
         lines = [(account, account.number) for account in accounts]
         settings = {"expires": expires}
-        return self._play("register", settings, lines, rate=rate, port=port, within=within)
+        return self._play("register", settings, lines, rate=rate, port=port)
 
     def call(
         self,
@@ -102,8 +100,6 @@ class Sipp:
         seconds: float = 1,
         video: bool = False,
         sound: Path | None = None,
-        rate: int = 10,
-        within: int = 60,
     ) -> Tally:
         """Each account calls a number, speaks for some seconds, and hangs up.
 
@@ -114,7 +110,7 @@ class Sipp:
             "milliseconds": round(seconds * 1000),
             "sound": sound.resolve() if sound else "",
         }
-        return self._play("call", settings, calls, rate=rate, within=within)
+        return self._play("call", settings, calls, rate=CALL_RATE)
 
     @contextmanager
     def answering(self, port: int, *, sound: Path) -> Iterator[None]:
@@ -153,7 +149,6 @@ class Sipp:
         lines: Sequence[tuple[Account, str]],
         *,
         rate: int,
-        within: int,
         port: int = 0,
     ) -> Tally:
         """Run a scenario once for each line.
@@ -169,7 +164,7 @@ class Sipp:
             argv = [
                 *self._argv(_scenario(place, name, settings)),
                 *("-inf", str(place / "lines.csv"), "-m", str(len(lines))),
-                *("-r", str(rate), "-timeout", f"{within}s", "-timeout_error"),
+                *("-r", str(rate), "-timeout", f"{PATIENCE_SECONDS}s", "-timeout_error"),
                 *(("-p", str(port)) if port else ()),
                 *("-trace_stat", "-stf", str(place / "stat.csv")),
                 *("-trace_err", "-error_file", str(place / "errors.log")),

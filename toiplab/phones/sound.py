@@ -151,10 +151,10 @@ class Recording:
         return sample / RATE
 
 
-def write_tone(path: Path, tone: int, seconds: int, *, loudness: float = LOUDNESS) -> None:
+def write_tone(path: Path, tone: int, seconds: int) -> None:
     """Write a WAV file with a tone (whole Hz), or with silence if ``tone`` is 0."""
     at = np.arange(RATE) / RATE
-    second = (loudness * (FULL_SCALE - 1) * np.sin(2 * np.pi * tone * at)).astype("<i2")
+    second = (LOUDNESS * (FULL_SCALE - 1) * np.sin(2 * np.pi * tone * at)).astype("<i2")
     with files.appearing(path) as beside, wave.open(str(beside), "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
@@ -162,9 +162,9 @@ def write_tone(path: Path, tone: int, seconds: int, *, loudness: float = LOUDNES
         out.writeframes(second.tobytes() * seconds)
 
 
-def write_ulaw_tone(path: Path, tone: int, *, loudness: float = LOUDNESS) -> None:
+def write_ulaw_tone(path: Path, tone: int) -> None:
     """Write one second of a tone as mu-law bytes, to be played over and over."""
-    second = Recording(loudness * np.sin(2 * np.pi * tone * np.arange(RATE) / RATE))
+    second = Recording(LOUDNESS * np.sin(2 * np.pi * tone * np.arange(RATE) / RATE))
     files.write(path, second.ulaw())
 
 

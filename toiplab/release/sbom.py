@@ -20,6 +20,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from toiplab import files
+from toiplab.errors import ToipLabError
 from toiplab.host import PROJECT
 from toiplab.manifest import Manifest, PackageRecord
 from toiplab.release.gate import Proven
@@ -78,13 +79,24 @@ def _debian_package(package: PackageRecord, built: Manifest) -> Component:
 
 
 def _python_packages() -> Iterator[Component]:
-    """Those of the lock file that are installed here: some are for other systems only."""
+    """Those of the lock file that are installed here: some are for other systems only.
+
+    Raises:
+        ToipLabError: one is installed at another version.
+    """
+    pinned: dict[str, list[str]] = {}
     for name, version in PIN.findall(LOCK.read_text(encoding="utf-8")):
+        pinned.setdefault(name, []).append(version)  # some have one for each Python
+    for name, versions in pinned.items():
         try:
-            if importlib.metadata.version(name) != version:
-                continue
+            version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
+        if version not in versions:
+            raise ToipLabError(
+                f"{name} {version} is installed, {LOCK.name} says {' or '.join(versions)}",
+                hint="make the Python environment anew: rm -r .venv; make setup",
+            )
         purl = PackageURL("pypi", None, name, version)
         yield Component(
             name=name,

@@ -113,6 +113,20 @@ def packed(*names: str, form: int = tarfile.USTAR_FORMAT, **headers: str) -> Dam
     return damage
 
 
+def sized(size: int) -> Damage:
+    """The first file's header says another size; its checksum is right."""
+
+    def damage(data: bytes, _: Ova) -> bytes:
+        header = tarfile.TarInfo.frombuf(data[: tarfile.BLOCKSIZE], "ascii", "strict")
+        header.size = size
+        said = bytearray(header.tobuf(tarfile.GNU_FORMAT))  # which can write a negative one
+        said[257:265] = b"ustar\x0000"
+        said[148:155] = b"%06o\0" % tarfile.calc_chksums(bytes(said))[0]
+        return bytes(said) + data[tarfile.BLOCKSIZE :]
+
+    return damage
+
+
 OVF, MF, DISK = "toip.ovf", "toip.mf", "toip-disk1.vmdk"
 DAMAGES: dict[str, tuple[Damage, str]] = {
     "empty": (cut(0), "broken OVA: its first file is not an OVF descriptor"),
@@ -120,6 +134,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda _, __: b"<html>404</html>" * 100,
         "broken OVA: no tar header at byte 0",
     ),
+    "a size below nothing": (sized(-512), "broken OVA: toip.ovf at byte 0 has a size of -512"),
     "cut in the first header": (
         cut(300),
         "broken OVA: truncated: half a tar header at byte 0",

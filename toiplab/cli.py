@@ -236,21 +236,21 @@ def release(given: str, *, key: str, with_secrets: bool, tagged: bool, progress:
 
     project = Project()
     layout = Layout(read_key(Path(key)) if key else None, with_secrets)
-    proven = gate.check(
-        Path(given) if given else newest_ova(project.dist),
-        project,
-        with_secrets=with_secrets,
-        tagged=tagged,
-        progress=progress,
-    )
-    if proven.notes.name != proven.version:
-        progress.warn(f"the notes are those of [{proven.notes.name}] in CHANGELOG.md: a rehearsal")
     folder = project.dist / "release"
-    with (
-        one_build_at_a_time(project),
-        progress.step(f"Lay out {folder.relative_to(project.top)}"),
-    ):
-        assets = publish(proven, layout, folder)
+    with one_build_at_a_time(project):  # from here on nobody puts another file in its place
+        proven = gate.check(
+            Path(given) if given else newest_ova(project.dist),
+            project,
+            with_secrets=with_secrets,
+            tagged=tagged,
+            progress=progress,
+        )
+        if proven.notes.name != proven.version:
+            progress.warn(
+                f"the notes are those of [{proven.notes.name}] in CHANGELOG.md: a rehearsal"
+            )
+        with progress.step(f"Lay out {folder.relative_to(project.top)}"):
+            assets = publish(proven, layout, folder)
     if not with_secrets:
         for handout in handouts(proven.path):
             progress.note(f"{handout.name}: left out, for it has secrets; --with-secrets takes it")

@@ -1,15 +1,29 @@
-"""What is made of boots that were measured."""
+"""Boots that are measured."""
 
 from __future__ import annotations
 
-from toiplab.bench.contest import Measured, Outcome, Standing
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from toiplab.bench.boot import wait_for_sip
+from toiplab.errors import ToipLabError
+from toiplab.hardware import Forward, Hardware, NatAdapter
+from toiplab.machine.machine import Machine
+from toiplab.machine.qemu import Disk
 
 
-def test_each_has_its_median_and_its_part_of_the_first():
-    plain = Standing("plain", "", (Measured(80.0, 40.0), Measured(100.0, 50.0)))
-    ours = Standing("ours", "", (Measured(30.0, 20.0), Measured(60.0, 25.0)))
-    outcome = Outcome("boot", "", (plain, ours))
+def test_a_machine_that_ends_is_not_waited_for(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.raw"
+    with empty.open("wb") as disk:
+        disk.truncate(1 << 20)
+    forward = Forward("sip", "udp", IPv4Address("127.0.0.1"), 25060, 5060)
+    hardware = Hardware("empty", 64, 1, (NatAdapter((forward,)),))
+    disk = Disk(str(empty), "raw")
+    with Machine(hardware, disk, tmp_path / "logs", accelerator="tcg") as machine:
+        machine.start()
+        machine.qemu.process.kill()
 
-    assert [(each.median, each.processor) for each in (plain, ours)] == [(90.0, 45.0), (45.0, 22.5)]
-    assert [outcome.ratio(each) for each in (plain, ours)] == [1.0, 0.5]
-    assert [outcome.processor_ratio(each) for each in (plain, ours)] == [1.0, 0.5]
+        with pytest.raises(ToipLabError, match="no SIP answer"):
+            wait_for_sip(machine, 0, 0)

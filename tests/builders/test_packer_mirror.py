@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from toiplab.builders.packer import mirror
-from toiplab.builders.packer.mirror import Mirror
 from toiplab.builders.sources import Source
 from toiplab.errors import ToipLabError
 
@@ -83,4 +82,3 @@ def test_the_sources_of_the_guest() -> None:
     assert mirror.seen_by_guest(here).line() == (
         "deb http://10.0.2.2:8000/debian-security bullseye-security main"
     )
-    assert Mirror("a", "/b", "").proxy == ""

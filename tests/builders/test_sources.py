@@ -42,6 +42,16 @@ MAIN, SECURITY = "http://m.example/debian", "http://s.example/debian-security"
         ),
         pytest.param(f"{MAIN}|Debian\n", Archive(MAIN, "http://d/sec"), id="security by default"),
         pytest.param("http://u.example/ubuntu/|Ubuntu\n", None, id="not Debian"),
+        pytest.param(
+            f"http://me:secret@m.example/debian|Debian\n{MAIN}|Debian\n{SECURITY}|Debian-Security\n",
+            Archive(MAIN, SECURITY),
+            id="an account is nobody else's",
+        ),
+        pytest.param(
+            "file:/srv/debian|Debian\nfile:/srv/sec|Debian-Security\n",
+            Archive("copy:/srv/debian", "copy:/srv/sec"),
+            id="files",
+        ),
         pytest.param("cdrom:[disc]/debian/|Debian\n", None, id="a disc"),
         pytest.param("", None, id="no apt"),
     ],

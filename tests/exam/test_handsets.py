@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from toiplab.exam import parking
 from toiplab.exam.handsets import TONES, hears, hears_music, needs_keys, switched_on
 from toiplab.exam.prompts import Alike, Prompt, wait_for_prompt
 from toiplab.exam.registry import CheckFailedError, NotHereError
@@ -163,3 +165,27 @@ def test_a_lab_whose_codecs_no_phone_speaks_is_skipped(subject):
 
     with pytest.raises(NotHereError, match="speak none of g722"), switched_on(deaf):
         pass
+
+
+DIGITS = {digit: noise(0.8, seed=70 + int(digit)) for digit in "0279"}
+
+
+@pytest.mark.parametrize(
+    ("slot", "spoken", "told"),
+    [
+        ("702", "702", ""),
+        ("709", "709", ""),
+        ("720", "702", "digits 5001 hears once: expected 7 2 0, saw 7 0 2"),
+        ("702", "072", "digits 5001 hears once: expected 7 0 2, saw 0 7 2"),
+        ("702", "70", "5001: expected the prompt digits/2, heard sound"),
+        ("722", "722", ""),
+    ],
+)
+def test_a_slot_is_spoken_digit_by_digit(monkeypatch, slot, spoken, told):
+    silent = Recording(np.zeros(0))
+    monkeypatch.setattr(parking, "prompt", lambda _, name: Prompt(name, DIGITS[name[-1]], silent))
+    phone = Listener(silence, *(DIGITS[digit] for digit in spoken), silence, silence)
+    monkeypatch.setattr(parking, "HEARD_SECONDS", 2)
+
+    with pytest.raises(CheckFailedError, match=f"^{told}") if told else nullcontext():
+        parking._hears_digits(None, phone, slot)

@@ -7,16 +7,20 @@ import shutil
 import socket
 import threading
 from contextlib import contextmanager
+from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 
 from tests.exam.registrar import Registrar
 from toiplab.errors import ToipLabError
-from toiplab.exam import sip, ssh
+from toiplab.exam import leases, sip, ssh
 from toiplab.exam.runner import Outcome, run_check
 from toiplab.hardware import Hardware, NatAdapter
+from toiplab.host import Finished
 from toiplab.machine.ports import LOOPBACK
 from toiplab.phones import sipsak
+from toiplab.wire.pcap import Datagram, Endpoint
 
 needs_sipsak = pytest.mark.skipif(
     shutil.which("sipsak") is None, reason="sipsak is not installed on this machine"
@@ -234,3 +238,30 @@ def test_a_secret_longer_than_sipsak_takes_is_refused(tmp_path):
 )
 def test_sipsak_read(status, output, answer):
     assert str(sipsak.read_answer(status, output)) == answer
+
+
+def dhcp(*, request: bool, server: str = "10.0.2.2"):
+    """What goes through adapter 1: a request, or a server's answer."""
+    client, at = Endpoint(IPv4Address("0.0.0.0"), 68), Endpoint(IPv4Address(server), 67)
+    return Datagram(0.0, *((client, at) if request else (at, client)), b"")
+
+
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [
+        ([dhcp(request=True)], "2 requests, answered by 10.0.2.2 alone"),
+        ([], "requests seen of one who asks again: expected yes, saw no"),
+        (
+            [dhcp(request=True), dhcp(request=False, server="10.0.2.15")],
+            "DHCP servers on adapter 1 beside the NAT's: expected nothing, saw 10.0.2.15",
+        ),
+    ],
+)
+def test_only_the_nat_answers_one_who_asks_again(subject, guest, monkeypatch, later, told):
+    at_boot = [dhcp(request=True), dhcp(request=False)]
+    seen = iter([at_boot, [*at_boot, *later]])
+    monkeypatch.setattr(leases.pcap, "read", lambda _: next(seen))
+    guest.answers[leases.ASK_AGAIN.format(card="enp0s3")] = Finished(0, "")
+    subject = dataclasses.replace(subject, nat_capture=Path("nat.pcap"))
+
+    assert run_check(subject, leases.nothing_offered).told == told

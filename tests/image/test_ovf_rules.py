@@ -79,7 +79,10 @@ BROKEN: list[tuple[str, str, list[str]]] = [
     (
         "<Info>Logical networks used in the package</Info>",
         '<Network ovf:name="x" /><Info />',
-        ["NetworkSection: Info is not its first element"],
+        [
+            "NetworkSection: Info is not its first element",
+            "Network: ovf:name='x', it must be one of Internal NAT",
+        ],
     ),
     (
         '<vbox:Machine ovf:required="false"',
@@ -201,7 +204,10 @@ BROKEN: list[tuple[str, str, list[str]]] = [
     (
         NETWORK,
         '<Network ovf:name="Net">',
-        ["Item 7: its Connection 'NAT' is not in the NetworkSection"],
+        [
+            "Network: ovf:name='Net', it must be one of Internal NAT",
+            "Item 7: its Connection 'NAT' is not in the NetworkSection",
+        ],
     ),
     (
         NETWORK,

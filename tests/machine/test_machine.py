@@ -17,6 +17,7 @@ from boot_sector import HALT, POWER_OFF, puts, repeated
 from toiplab import host
 from toiplab.errors import BAD_INPUT, ToipLabError
 from toiplab.hardware import Forward, Hardware, InternalAdapter, NatAdapter
+from toiplab.machine.accelerator import Accelerator, KvmMemory
 from toiplab.machine.machine import Machine
 from toiplab.machine.qemu import Disk
 from toiplab.machine.waiting import DeadlineError, GuestError, MachineGoneError
@@ -196,6 +197,18 @@ def test_qemu_ends_with_its_parent(empty_disk, tmp_path, number):
     finally:
         os.close(qemu)
     assert left(tmp_path) == ["qemu.log", "serial.log"]
+
+
+def test_a_kvm_that_fails_is_remembered_once_tcg_has_brought_a_kernel_up(
+    disk_with, tmp_path, monkeypatch
+):
+    both = (Accelerator.KVM, Accelerator.TCG)
+    monkeypatch.setattr("toiplab.machine.machine.candidates", lambda *_: both)
+    monkeypatch.setattr(Machine, "_comes_up_under", lambda *_: False)
+    with machine(disk_with(puts("Linux version 4.19\r\n") + HALT), tmp_path) as guest:
+        guest.start()
+        assert guest.accelerator == "tcg"
+    assert KvmMemory(tmp_path / "logs" / "kvm-fails").fails()
 
 
 def test_fallback_to_tcg_where_kvm_brings_nothing_up(empty_disk, tmp_path, monkeypatch):

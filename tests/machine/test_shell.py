@@ -80,12 +80,12 @@ def test_a_console_that_always_disturbs_is_reported(terminal, shell):
 
 def test_a_command_that_does_not_end_is_ended_by_the_guest(shell):
     with pytest.raises(DeadlineError) as caught:
-        shell.run("echo begun; sleep 60", timeout=0.2)
+        shell.run("echo begun; sleep 60.125", timeout=0.2)
     assert caught.value.message == (
-        "the guest did not end this within 0.2 s: echo begun; sleep 60\n  | begun"
+        "the guest did not end this within 0.2 s: echo begun; sleep 60.125\n  | begun"
     )
     assert shell.run("echo still here") == Finished(0, "still here\n")
-    assert shell.run("jobs; pgrep -x sleep -P $$").output == ""
+    assert shell.run("pgrep -fx 'sleep 60[.]125'").output == ""
 
 
 def test_a_shell_that_goes_away(shell):

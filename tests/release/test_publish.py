@@ -130,6 +130,26 @@ def test_one_that_cannot_be_whole_leaves_the_one_before(
     assert not list(folder.parent.glob(".release*"))
 
 
+def test_one_that_is_interrupted_at_the_last_moment_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with appearing_folder(tmp_path / "release") as folder:
+        (folder / "NOTES.md").write_text("former")
+    replace = Path.replace
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if path.name == ".release.part":
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), appearing_folder(tmp_path / "release") as folder:
+        (folder / "NOTES.md").write_text("new")
+
+    assert (tmp_path / "release" / "NOTES.md").read_text() == "former"
+    assert [each.name for each in tmp_path.iterdir()] == ["release"]
+
+
 def test_the_task_names_each_asset(
     ready: Ready, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,7 @@ class Work:
             with progress.step("Look for a kept layer of packages"):
                 kept = layers.kept_packages(self.store, key)
             if kept is not None:
+                space.check_disk(self.request, kept.package_set.packages)  # no part of the key
                 for substitution in kept.package_set.substitutions:
                     progress.warn(str(substitution))
                 return kept

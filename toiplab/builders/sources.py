@@ -205,15 +205,24 @@ def _named(name: str, releases: Sequence[Release]) -> Release:
 
 
 def _mirror(url: str) -> Archive:
-    main = re.sub(r"^file:", "copy:", url.rstrip("/"))  # so that apt keeps files in its cache
+    main = _through_the_cache(url)
     if urlsplit(main).scheme not in SCHEMES or not main.endswith("/debian"):
         raise ToipLabError(f"mirror {url!r}: not the address of a mirror", hint=MIRROR_HINT)
-    if urlsplit(main).username is not None:
+    if _holds_an_account(main):
         raise ToipLabError(
             "mirror: its address holds an account, which would be written into the appliance",
             hint="put the account into /etc/apt/auth.conf.d, see apt_auth.conf(5)",
         )
     return Archive(main=main, security=f"{main}-security")
+
+
+def _through_the_cache(url: str) -> str:
+    """An address whose files apt keeps in its cache."""
+    return re.sub(r"^file:", "copy:", url.rstrip("/"))
+
+
+def _holds_an_account(url: str) -> bool:
+    return urlsplit(url).username is not None
 
 
 def places_of(release: Release) -> Iterator[Archive]:
@@ -256,13 +265,14 @@ def read_indextargets(listing: str, default: Archive | None = None) -> Archive |
     """Read ``REPO_URI|LABEL`` lines of apt-get indextargets(8).
 
     The label comes from the downloaded Release file; before the first ``apt-get
-    update`` apt leaves it out, and the folder's name must do.
+    update`` apt leaves it out, and the folder's name must do. An address that holds an
+    account is passed over: it would be written into the appliance.
     """
     main = security = ""
     for row in listing.splitlines():
         uri, _, label = row.partition("|")
-        uri = uri.rstrip("/")
-        if uri.startswith("cdrom:"):
+        uri = _through_the_cache(uri)
+        if uri.startswith("cdrom:") or _holds_an_account(uri):
             continue
         known = label if label and "$(" not in label else ""
         if known == "Debian" or (not known and uri.endswith("/debian")):

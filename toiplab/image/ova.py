@@ -274,6 +274,8 @@ def _member(path: Path, block: bytes, offset: int) -> Member:
     except (tarfile.HeaderError, UnicodeDecodeError):
         raise _broken(path, f"no tar header at byte {offset}") from None
     # VirtualBox refuses PAX and knows little of GNU's extensions.
+    if info.size < 0:
+        raise _broken(path, f"{info.name} at byte {offset} has a size of {info.size}")
     if block[257:265] != USTAR_MAGIC or not info.isreg():
         raise _broken(path, f"{info.name} at byte {offset} is not a plain file of a USTAR archive")
     return Member(info.name, offset + BLOCK, info.size)

@@ -30,6 +30,7 @@ from toiplab.image.ovf import (
 
 PREFIXES = {"ovf": OVF_NAMESPACE, "rasd": RASD_NAMESPACE, "vbox": VBOX_NAMESPACE}
 DEFAULT_BOOT_ORDER = ("Floppy", "DVD", "HardDisk")  # VirtualBox's own, where nothing is said
+DIGITS = re.compile(r"[0-9]{1,20}")
 IDE_CONTROLLERS = ("PIIX3", "PIIX4", "ICH6")
 PORT_MAX = 65535
 ANY_ADDRESS = IPv4Address(0)  # what VirtualBox means by no address
@@ -110,7 +111,7 @@ class _Document:
         return self.whole(element, name, self.text(element, name), low=low, high=high)
 
     def whole(self, element: ET.Element, name: str, text: str, *, low: int, high: int) -> int:
-        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        if not (DIGITS.fullmatch(text) and low <= int(text) <= high):
             raise self.error(element, f"{name}={text!r} is no number from {low} to {high}")
         return int(text)
 

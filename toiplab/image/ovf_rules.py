@@ -36,7 +36,8 @@ VERSION = re.compile(r"1\.[0-9]+(\.[0-9]+)?")
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 PLAIN_NAME = re.compile(r"[^/\\:]+")
 HOST_RESOURCE = re.compile(r"(?:ovf:)?/(disk|file)/(.+)")
-NUMBER = re.compile(r"[0-9]+")
+NETWORKS = {"NAT", "Internal"}
+NUMBER = re.compile(r"[0-9]{1,20}")
 
 
 @dataclass(frozen=True)
@@ -230,10 +231,15 @@ def attachments(envelope: Envelope) -> Iterator[str]:
 
 
 def networks(envelope: Envelope) -> Iterator[str]:
-    """Sections 8.3 and 9.2: an adapter is connected to a network that the package names."""
+    """Sections 8.3 and 9.2: an adapter is connected to a network that the package names.
+
+    VirtualBox bridges one of any other name than NAT and Internal.
+    """
     listed = envelope.root.findall(f"{OVF}NetworkSection/{OVF}Network")
     yield from _once(listed, "name")
     names = {_attribute(network, "name") for network in listed}
+    for name in sorted(names - NETWORKS):
+        yield f"Network: ovf:name={name!r}, it must be one of {' '.join(sorted(NETWORKS))}"
     for item in envelope.items:
         connection = _text(item, "Connection")
         if _type(item) == ETHERNET and connection not in names:

@@ -100,7 +100,7 @@ def listing(folder: Path) -> str:
 
 
 def _recover(path: Path, beside: Path, former: Path) -> None:
-    """Undo what one that was killed left: its half, and the former one that it had moved away."""
+    """Remove a half, and the former one, unless that was moved away and nothing came after it."""
     shutil.rmtree(beside, ignore_errors=True)
     if former.exists() and not path.exists():
         former.replace(path)
@@ -123,5 +123,4 @@ def appearing_folder(path: Path) -> Iterator[Path]:
             path.replace(former)
         beside.replace(path)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(former, ignore_errors=True)
+        _recover(path, beside, former)

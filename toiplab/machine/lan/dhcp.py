@@ -133,7 +133,7 @@ class DhcpClient:
         event: dict[str, str] = {}
         while (line := self._line(deadline)) is not None:
             name, _, value = line.partition("=")
-            if not line:
+            if not line and event:
                 return event
             if name == "event" or event:
                 event[name] = value

@@ -15,9 +15,11 @@ import pytest
 from tests.exam.registrar import Registrar
 from toiplab.errors import ToipLabError
 from toiplab.exam import leases, sip, ssh
+from toiplab.exam.places import LabPhones
 from toiplab.exam.runner import Outcome, run_check
 from toiplab.hardware import Hardware, NatAdapter
 from toiplab.host import Finished
+from toiplab.lab.types import AddressRange
 from toiplab.machine.ports import LOOPBACK
 from toiplab.phones import sipsak
 from toiplab.wire.pcap import Datagram, Endpoint
@@ -265,3 +267,17 @@ def test_only_the_nat_answers_one_who_asks_again(subject, guest, monkeypatch, la
     subject = dataclasses.replace(subject, nat_capture=Path("nat.pcap"))
 
     assert run_check(subject, leases.nothing_offered).told == told
+
+
+def test_more_phones_than_addresses_are_told_before_they_ask(subject):
+    networks = subject.lab.networks
+    served = networks.lab.dhcp[0]
+    few = served.model_copy(update={"range": AddressRange(served.range.first, served.range.first)})
+    network = networks.lab.model_copy(update={"dhcp": (few,)})
+    lab = subject.lab.model_copy(update={"networks": networks.model_copy(update={"lab": network})})
+    phones = LabPhones(None, lab, subject.secrets)
+    subject = dataclasses.replace(subject, lab=lab, phones=phones)
+
+    assert run_check(subject, leases.leases).told == (
+        "expected an address for each of 8 phones, the lab file's ranges have 1"
+    )

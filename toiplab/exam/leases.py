@@ -30,7 +30,13 @@ FOR_EVER = 10_000_000  # seconds, which no lab file allows
 def leases(subject: Subject) -> str:
     """All of the lab's phones are switched on at the same moment, as when a class begins."""
     numbers = [extension.number for extension in subject.lab.extensions]
-    phones = lab_phones(subject).switched_on(numbers)
+    class_room, size = lab_phones(subject), _addresses(subject)
+    if size < len(numbers):
+        raise CheckFailedError(
+            f"expected an address for each of {len(numbers)} phones, "
+            f"the lab file's ranges have {size}"
+        )
+    phones = class_room.switched_on(numbers)
     addresses = sorted(phone.address for phone in phones)
     agree(
         *(fact for phone in phones for fact in _options(subject, phone)),
@@ -43,7 +49,7 @@ def leases(subject: Subject) -> str:
 def full_range(subject: Subject) -> str:
     """Newcomers take the addresses that are left, one of them for longer than is allowed."""
     phones, served = lab_phones(subject), subject.lab.networks.lab.dhcp
-    size = sum(len(s.range) for s in served)
+    size = _addresses(subject)
     left = size - phones.leases
     if size > MANY or left < 1:
         raise NotHereError(f"{left} of {size} addresses are left: too many to take, or none")
@@ -93,6 +99,11 @@ def nothing_offered(subject: Subject) -> str:
         Fact("DHCP servers on adapter 1 beside the NAT's", [], ours),
     )
     return f"{asked} requests, answered by {NAT_ROUTER} alone"
+
+
+def _addresses(subject: Subject) -> int:
+    """How many the DHCP server has to give."""
+    return sum(len(served.range) for served in subject.lab.networks.lab.dhcp)
 
 
 def _requests(datagrams: Iterable[pcap.Datagram]) -> int:

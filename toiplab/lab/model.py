@@ -281,17 +281,6 @@ class Lab(Part):
             )
         return self
 
-    @model_validator(mode="after")
-    def _roomy(self) -> Self:
-        dhcp, phones = self.networks.lab.dhcp, len(self.extensions)
-        addresses = sum(len(served.range) for served in dhcp)
-        if dhcp and addresses < phones:
-            raise ValueError(
-                f"networks.lab.dhcp: its ranges have {addresses} addresses for {phones} phones: "
-                "widen one"
-            )
-        return self
-
     @property
     def nat_interface(self) -> str:
         """The guest's name for adapter 1."""

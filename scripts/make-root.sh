@@ -8,7 +8,7 @@
 # FOLDER    holds this script and mke2fs.conf, on a disk with room for the unpacked system
 # STAGE_FD  a tar to read: stage/ for provision.sh, direct/ with grub.cfg and fstab
 # IMAGE_FD  the ext4 image, opened for writing and of its full size
-# FACTS_FD  a tar to write, of what the caller needs from inside: boot.img, core.img, packages
+# FACTS_FD  a tar to write, of what the caller needs from inside: boot.img, core.img
 #
 # Environment: SOURCE_DATE_EPOCH (seconds), FS_UUID, both decided by what goes in.
 set -euo pipefail
@@ -46,9 +46,6 @@ cp "$root/toip-lab/direct/fstab" "$root/etc/fstab"
 enter grub-mkimage --format=i386-pc --prefix='(hd0,msdos1)/boot/grub' --output=/toip-lab/core.img \
     biosdisk part_msdos ext2 normal linux search search_fs_uuid configfile echo
 cp "$root/toip-lab/core.img" "$facts/"
-# shellcheck disable=SC2016 # dpkg-query's own variables
-enter dpkg-query --show --showformat='${Package} ${Version} ${Architecture} ${source:Package}\n' \
-    >"$facts/packages"
 rm -rf "$root/toip-lab"
 
 for device in "${devices[@]}"; do
@@ -62,4 +59,4 @@ MKE2FS_CONFIG=$folder/mke2fs.conf E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH \
     mke2fs -q -F -t ext4 -U "$FS_UUID" -L toip-lab -d "$root" \
     -E "hash_seed=$FS_UUID,root_owner=0:0,lazy_itable_init=1" "/dev/fd/$image_fd"
 
-tar --create --directory "$facts" boot.img core.img packages >&"$facts_fd"
+tar --create --directory "$facts" boot.img core.img >&"$facts_fd"

@@ -6,6 +6,7 @@ They run in a checkout of their own, a copy of this one without what was built.
 from __future__ import annotations
 
 import os
+import re
 import select
 import shutil
 import signal
@@ -27,6 +28,7 @@ from toiplab.host import PROJECT
 from toiplab.progress import Progress
 
 INVOKE = Path(sys.executable).with_name("invoke")
+AT_ONCE = 10  # seconds for one that is interrupted; a probe would wait for twenty
 DEADLINE = 30  # seconds for a command that fails at once
 BUILD_DEADLINE = 400  # seconds until mmdebstrap runs, packages fetched included
 Invoke = Callable[..., subprocess.CompletedProcess[str]]
@@ -113,6 +115,14 @@ def test_a_mirror_that_cannot_be_reached(checkout: Path, invoke: Invoke) -> None
     assert said.startswith("error: the packages are out of reach\n  Debian 11")
     assert "Connection refused" in said
     assert "--mirror http://HOST/debian" in said.splitlines()[-1]
+    assert left_behind(checkout) == []
+
+
+@pytest.mark.parametrize("builder", ["qemu", "virtualbox"])
+def test_an_iso_that_is_not_there(checkout: Path, invoke: Invoke, builder: str) -> None:
+    said = errors(invoke("build-ova", "--builder", builder, "--iso", "none.iso"))
+
+    assert re.match(r"error: (--iso none\.iso: no such file|no Packer|no VirtualBox)", said), said
     assert left_behind(checkout) == []
 
 
@@ -211,7 +221,7 @@ def test_an_interrupted_build_leaves_nothing(
         silent_mirror.accept()[0],
     ):
         build.send_signal(signal.SIGINT)
-        said = build.communicate(timeout=DEADLINE)[0]
+        said = build.communicate(timeout=AT_ONCE)[0]
 
     assert build.returncode == 130
     assert said.endswith("interrupted\n")

@@ -68,6 +68,12 @@ def test_the_ova_is_whole(candidate):
     candidate.verify()
 
 
+def test_the_manual_is_there(machine):
+    wanted = "ls", "asterisk", "interfaces", "dhcpd.conf", "sudo", "sshd_config"
+
+    assert len(machine.succeed(f"man -w {' '.join(wanted)}").splitlines()) == len(wanted)
+
+
 def test_what_compare_asks_is_answered(machine):
     told = compare.ask(machine)
 

@@ -15,6 +15,7 @@ import signal
 import stat
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -228,6 +229,15 @@ def stop_group(process: subprocess.Popen[bytes]) -> None:
             return
         except subprocess.TimeoutExpired:
             continue
+
+
+def signal_children_of(thread: int, number: signal.Signals) -> None:
+    """Signal the programs that a thread of this process has started: proc(5), children."""
+    children = Path(f"/proc/self/task/{thread}/children")
+    with suppress(FileNotFoundError):  # the thread has ended
+        for child in children.read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), number)
 
 
 def tail(path: Path, lines: int = LOG_TAIL_LINES) -> str:

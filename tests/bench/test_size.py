@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from toiplab.bench import size
+from toiplab.errors import ToipLabError
 
 LIMIT = 220_000_000
 RULES = size.rules(
@@ -28,6 +29,16 @@ def test_the_last_rule_that_fits_decides(path, left_out_by):
     rule = size.decides(path, RULES)
 
     assert (rule.pattern if rule else None) == left_out_by
+
+
+@pytest.mark.parametrize("content", [None, b"no package"])
+def test_a_package_that_cannot_be_read(tmp_path, content):
+    deb = tmp_path / "x.deb"
+    if content is not None:
+        deb.write_bytes(content)
+
+    with pytest.raises(ToipLabError, match=r"x\.deb: cannot be read as a package"):
+        list(size.packaged([deb]))
 
 
 def test_each_file_counts_for_its_rule_or_its_folder():

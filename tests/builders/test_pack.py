@@ -40,9 +40,7 @@ def built(tmp_path: Path) -> Built:
         sources=(Source(ARCHIVE, "buster"),),
         packages=(package("asterisk", "1:16-main"), package("vim", "2")),
         substitutions=(
-            Substitution(
-                "asterisk", "1:16-security", ("a.deb",), "1:16-main", ("asterisk",), ("asterisk",)
-            ),
+            Substitution("asterisk", "1:16-security", ("a.deb",), "1:16-main", ("asterisk",)),
         ),
         indexes=(Index(f"{ARCHIVE}/dists/buster/InRelease", SHA256),),
         epoch=1662805020,

@@ -100,7 +100,6 @@ def test_an_incomplete_security_source_is_taken_from_main(
             missing_files=("pbx-mp3_1:16-sec_amd64.deb",),
             taken_version="1:16-main",
             binaries=PBX,
-            withheld=PBX,
         ),
     )
     assert found.preferences == (

@@ -113,15 +113,19 @@ def packaged(debs: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
     """
     require("dpkg-deb")
     for deb in debs:
-        with (
-            subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as tar,
-            tarfile.open(fileobj=tar.stdout, mode="r|") as members,
-        ):
-            for member in members:
-                if member.isreg() and (content := members.extractfile(member)):
-                    yield member.name.removeprefix("."), content.read()
-        if tar.returncode != 0:
-            raise ToipLabError(f"{deb}: dpkg-deb ended with status {tar.returncode}")
+        try:
+            argv = ["dpkg-deb", "--fsys-tarfile", str(deb)]
+            with (
+                subprocess.Popen(argv, stdout=subprocess.PIPE) as tar,
+                tarfile.open(fileobj=tar.stdout, mode="r|") as members,
+            ):
+                for member in members:
+                    if member.isreg() and (content := members.extractfile(member)):
+                        yield member.name.removeprefix("."), content.read()
+        except tarfile.TarError as error:
+            raise ToipLabError(
+                f"{deb}: cannot be read as a package: {error}", hint="fetch it again: make ova"
+            ) from error
 
 
 def table(weights: dict[str, Weight]) -> str:
@@ -154,9 +158,13 @@ def of_ova(ova: Path) -> Weights:
 
 def main() -> None:
     """Weigh the packages of the newest OVA."""
-    ova = newest_ova(Project().dist)
-    with Progress().step("Weigh every file of every package"):
-        weights = of_ova(ova)
+    try:
+        ova = newest_ova(Project().dist)
+        with Progress().step("Weigh every file of every package"):
+            weights = of_ova(ova)
+    except ToipLabError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.status)
     sys.stdout.write(
         f"{ova.name}: {ova.stat().st_size} bytes\n\nLeft out, by rule\n"
         f"{table(weights.left_out)}\n\nKept, by folder\n{table(weights.kept)}\n"

@@ -7,7 +7,8 @@ how to reach the network is used. See apt.conf(5); no root rights are needed.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +86,32 @@ def network_options() -> list[str]:
     """The lines of this machine's apt configuration that say how to reach the network."""
     dump = host.run(["apt-config", "dump"], env={"LC_ALL": "C.UTF-8"}, check=False).output
     return [line for line in dump.splitlines() if NETWORK.match(line)]
+
+
+def download(wanted: Mapping[str, Path], options: Sequence[str], *, within: int, log: Path) -> int:
+    """Fetch files with apt's own downloader, and return its exit status.
+
+    It goes through the proxies that apt goes through, and goes on with a part that is there.
+
+    Args:
+        wanted: where each address is to go; their content is not checked.
+        options: lines of apt.conf(5) beside those that say how to reach the network.
+        within: in seconds; 0 for as long as it takes.
+        log: what it says is added there.
+    """
+    with tempfile.TemporaryDirectory(prefix="toip-lab-apt-") as folder:
+        config = Path(folder, "apt.conf")
+        lines = [*network_options(), f'Dir "{folder}/";', 'APT::Sandbox::User "root";', *options]
+        # written, not passed as an argument: a proxy's address may carry a password
+        files.write(config, "".join(f"{line}\n" for line in lines).encode(), mode=0o600)
+        # of each: its address, its place, and its hash, which nobody knows yet
+        words = [word for url, place in wanted.items() for word in (url, place, "")]
+        return host.run(
+            ["timeout", str(within), APT_HELPER, "download-file", *words],
+            log=log,
+            env={"APT_CONFIG": str(config), "LC_ALL": "C.UTF-8"},
+            check=False,
+        ).status
 
 
 def complaint(said: str, doing: str) -> ToipLabError:

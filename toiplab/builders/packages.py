@@ -37,8 +37,7 @@ FETCH_RETRIES = 5  # of a file whose download was cut: the archive is one host, 
 class Substitution:
     """A source package taken at an older version, since the mirror lacks files of the newer.
 
-    ``binaries`` are those of the image that are at ``taken_version`` because of it;
-    ``withheld`` are all binaries of the missing version, which must not be installed.
+    ``binaries`` are those of the image that are at ``taken_version`` because of it.
     """
 
     source: str
@@ -46,7 +45,6 @@ class Substitution:
     missing_files: tuple[str, ...]
     taken_version: str
     binaries: tuple[str, ...]
-    withheld: tuple[str, ...]
 
     def __str__(self) -> str:
         return (
@@ -133,7 +131,7 @@ def resolve(
         _withhold(missing, absent, chosen)
         apt.prefer(preferences(indexes, missing))
     substitutions = tuple(
-        _substitution(key, files, packages, indexes) for key, files in sorted(missing.items())
+        _substitution(key, files, packages) for key, files in sorted(missing.items())
     )
     for substitution in substitutions:
         progress.warn(str(substitution))
@@ -261,7 +259,6 @@ def _substitution(
     key: tuple[str, str],
     files: Sequence[Package],
     packages: Sequence[Package],
-    indexes: Indexes,
 ) -> Substitution:
     source, missing_version = key
     taken = [package for package in packages if package.source == source]
@@ -278,5 +275,4 @@ def _substitution(
         missing_files=tuple(Path(package.path).name for package in files),
         taken_version=versions[0],
         binaries=tuple(package.name for package in taken),
-        withheld=tuple(package.name for package in indexes.binaries_of(source, missing_version)),
     )

@@ -28,15 +28,10 @@ SCRIPT, MKE2FS_CONF, PROVISION = "make-root.sh", "mke2fs.conf", "provision.sh"
 
 @dataclass(frozen=True)
 class RootFacts:
-    """What the caller needs from inside the appliance.
-
-    ``boot_img`` and ``core_img`` are GRUB's; ``packages`` are the lines of dpkg-query:
-    package, version, architecture, source.
-    """
+    """What the caller needs from inside the appliance: GRUB's own parts."""
 
     boot_img: bytes
     core_img: bytes
-    packages: tuple[str, ...]
 
 
 def make_filesystem(
@@ -151,15 +146,9 @@ def _stage_tar(stage: Path, provision: Path) -> Iterator[IO[bytes]]:
 def _read_facts(facts: IO[bytes]) -> RootFacts:
     try:
         with tarfile.open(fileobj=facts) as tar:
-            boot_img, core_img, packages = (
-                tar.extractfile(name) for name in ("boot.img", "core.img", "packages")
-            )
-            if boot_img is None or core_img is None or packages is None:
+            boot_img, core_img = (tar.extractfile(name) for name in ("boot.img", "core.img"))
+            if boot_img is None or core_img is None:
                 raise KeyError("a folder where a file is wanted")
-            return RootFacts(
-                boot_img=boot_img.read(),
-                core_img=core_img.read(),
-                packages=tuple(packages.read().decode().splitlines()),
-            )
+            return RootFacts(boot_img.read(), core_img.read())
     except (KeyError, tarfile.TarError) as error:
         raise ToipLabError(f"scripts/{SCRIPT} left its facts unfinished: {error}") from error

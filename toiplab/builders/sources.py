@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import re
+import signal
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from toiplab import host
-from toiplab.builders.apt import APT_HELPER, network_options
+from toiplab.builders import apt
 from toiplab.builders.indexes import Index
 from toiplab.errors import ToipLabError
 from toiplab.progress import Progress
@@ -97,8 +99,8 @@ def _choose(
     wanted = list(releases) if name == AUTO else [_named(name, releases)]
     own = _mirror(mirror) if mirror is not None else None
     reasons: list[str] = []
-    pool = ThreadPoolExecutor()
-    asked = [pool.submit(_answering, release, own) for release in wanted]  # all at once
+    probes, pool = _Probes(), ThreadPoolExecutor()
+    asked = [pool.submit(_answering, release, own, probes) for release in wanted]  # all at once
     try:
         for release, answer in zip(wanted, asked, strict=True):
             try:
@@ -111,17 +113,35 @@ def _choose(
             return replace(chosen, instead_of="".join(reasons[:1]))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+        probes.end()  # Python waits for its threads before it ends
     lines = [f"{r.title}: {why}" for r, why in zip(wanted, reasons, strict=True)]
     raise ToipLabError(
         "the packages are out of reach\n  " + "\n  ".join(lines), hint=UNREACHABLE_HINT
     )
 
 
-def _answering(release: Release, own: Archive | None) -> Chosen:
+@dataclass
+class _Probes:
+    """The threads that ask; what they wait for is not always wanted to its end."""
+
+    threads: list[int] = field(default_factory=list)
+    over: bool = False
+
+    def end(self) -> None:
+        """Have them ask no more."""
+        self.over = True
+        for thread in self.threads:
+            host.signal_children_of(thread, signal.SIGTERM)
+
+
+def _answering(release: Release, own: Archive | None, probes: _Probes) -> Chosen:
     """The release, with the first place of its packages that answers; ``own`` is the only one."""
+    probes.threads.append(threading.get_native_id())
     places: Iterable[Archive] = [own] if own else places_of(release)
     failed: list[str] = []
     for place in places:
+        if probes.over:
+            break
         sources = sources_of(release, place)
         try:
             return Chosen(release, sources, signed=ask(sources, release))
@@ -159,25 +179,11 @@ def ask(sources: Sequence[Source], release: Release) -> tuple[Index, ...]:
         OutOfReachError: the first that cannot be had, and why.
     """
     with tempfile.TemporaryDirectory(prefix="toip-lab-probe-") as folder:
-        log, config = Path(folder, "log"), Path(folder, "apt.conf")
-        # written, not passed as an argument: a proxy's address may carry a password
-        config.write_text(
-            "\n".join([*network_options(), f'Acquire::http::Timeout "{PROBE_SECONDS}";'])
-            + f'\nAcquire::Retries "0";\nAPT::Sandbox::User "root";\nDir "{folder}/";\n',
-            encoding="utf-8",
-        )
-        config.chmod(0o600)
+        log = Path(folder, "log")
         places = {source: Path(folder, str(number)) for number, source in enumerate(sources)}
-        # of each: its address, its place, and its hash, which nobody knows yet
-        wanted = [
-            word for source, place in places.items() for word in (source.release_file, place, "")
-        ]
-        host.run(
-            ["timeout", str(PROBE_SECONDS), APT_HELPER, "download-file", *wanted],
-            log=log,
-            env={"APT_CONFIG": str(config), "LC_ALL": "C.UTF-8"},
-            check=False,
-        )
+        options = (f'Acquire::http::Timeout "{PROBE_SECONDS}";', 'Acquire::Retries "0";')
+        wanted = {source.release_file: place for source, place in places.items()}
+        apt.download(wanted, options, within=PROBE_SECONDS, log=log)
         said = log.read_text(encoding="utf-8", errors="replace")
         return tuple(
             _answer(source.release_file, place, said, release.codename)

@@ -6,15 +6,14 @@ So several are played at once, as in a class, as long as there are phones for th
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
 
+from toiplab import host
 from toiplab.exam.cast import Cast, Players
 from toiplab.exam.registry import Check
 from toiplab.exam.runner import TROUBLES, Result, answers, missed, print_result, run_check
@@ -83,7 +82,8 @@ class Stage:
         """
         for play in self._plays.values():
             while play.thread.is_alive():
-                _kill_children_of(play.thread)
+                if play.thread.native_id is not None:
+                    host.signal_children_of(play.thread.native_id, signal.SIGKILL)
                 play.thread.join(IMPATIENCE_SECONDS)
 
     def _play(self, check: Check, players: Players) -> None:
@@ -121,12 +121,3 @@ def _stage(stage: Stage) -> Iterator[Stage]:
         yield stage
     finally:
         stage.break_off()
-
-
-def _kill_children_of(thread: threading.Thread) -> None:
-    """Kill the programs that a thread of ours has started: proc(5), children."""
-    children = Path(f"/proc/self/task/{thread.native_id}/children")
-    with suppress(FileNotFoundError):  # the thread has ended
-        for child in children.read_text().split():
-            with suppress(ProcessLookupError):
-                os.kill(int(child), signal.SIGKILL)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from pathlib import Path
 
-from toiplab import files, host
-from toiplab.builders.apt import APT_HELPER, network_options
+from toiplab import files
+from toiplab.builders import apt
 from toiplab.builders.contract import Request
 from toiplab.errors import ToipLabError
 from toiplab.progress import Progress
@@ -51,19 +50,9 @@ def _fetch(wanted: InstallerIso, target: Path, log: Path) -> None:
     part = target.with_name(f"{target.name}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
     before = log.stat().st_size if log.exists() else 0
-    with tempfile.TemporaryDirectory(prefix="toip-lab-iso-") as folder:
-        config = Path(folder, "apt.conf")
-        lines = [*network_options(), f'Acquire::Retries "{RETRIES}";', f'Dir "{folder}/";']
-        lines += ['APT::Sandbox::User "root";', 'Acquire::Retries::Delay "false";']
-        config.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        config.chmod(0o600)  # a proxy's address may carry a password
-        ended = host.run(
-            [APT_HELPER, "download-file", wanted.url, part],
-            log=log,
-            env={"APT_CONFIG": str(config), "LC_ALL": "C.UTF-8"},
-            check=False,
-        )
-    if ended.status != 0 or not part.exists():
+    options = (f'Acquire::Retries "{RETRIES}";', 'Acquire::Retries::Delay "false";')
+    status = apt.download({wanted.url: part}, options, within=0, log=log)
+    if status != 0 or not part.exists():
         said = SAID.findall(log.read_bytes()[before:].decode(errors="replace"))
         raise ToipLabError(
             f"{wanted.url}: cannot be fetched\n" + "\n".join(f"  | {line}" for line in said[:4]),

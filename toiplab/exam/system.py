@@ -14,6 +14,11 @@ from toiplab.hardware import Hardware, InternalAdapter
 SETTLED = "timeout 100 systemctl is-system-running --wait"
 # No service waits for the NAT's address, which is there when the hypervisor gives one.
 ADDRESSED = "timeout 60 sh -c 'until ip -4 -o addr show dev {} | grep -q inet; do sleep 0.2; done'"
+# A timer's, such as the one for the time from the Internet, may run just now: it ends.
+JOBS = (
+    "for _ in $(seq 100); do jobs=$(systemctl list-jobs --no-legend --plain); "
+    'if [ -n "$jobs" ]; then sleep 0.3; else break; fi; done; echo "$jobs"'
+)
 MBR_SIGNATURE = b"\x55\xaa"
 GRUB_TEXT = b"GRUB \0Geom\0Hard Disk\0Read\0 Error"  # what GRUB's boot.img can say
 
@@ -79,7 +84,7 @@ def running(subject: Subject) -> str:
     state, failed, jobs = subject.ask(
         SETTLED,
         "systemctl --failed --no-legend --plain",
-        "systemctl list-jobs --no-legend --plain",
+        JOBS,
     )
     units = [line.split()[0] for line in failed.splitlines() if line.strip()]
     waiting = [line.split()[1] for line in jobs.splitlines() if re.match(r"\s*\d+ ", line)]

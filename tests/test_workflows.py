@@ -76,7 +76,7 @@ def test_every_command_is_a_target_of_make(step: Step) -> None:
 
 def test_what_the_import_is_called_exists() -> None:
     makefile = (PROJECT / "Makefile").read_text()
-    found = re.search(r"pytest (\S+) -k (\w+)", makefile)
+    found = re.search(r"pytest (\S+) --needed -k (\w+)", makefile)
     assert found
     assert f"def {found[2]}(" in (PROJECT / found[1]).read_text()
 

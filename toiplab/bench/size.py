@@ -126,6 +126,8 @@ def packaged(debs: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
             raise ToipLabError(
                 f"{deb}: cannot be read as a package: {error}", hint="fetch it again: make ova"
             ) from error
+        if tar.returncode != 0:
+            raise ToipLabError(f"{deb}: dpkg-deb ended with status {tar.returncode}")
 
 
 def table(weights: dict[str, Weight]) -> str:

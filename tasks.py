@@ -165,20 +165,11 @@ def release(
 ) -> None:
     """Lay out what is published of an OVA that passed its exam, in dist/release/."""
     with cli.reporting() as progress:
-        typed.release_options(
-            check=check,
-            ova=ova,
-            key=key,
-            with_secrets=with_secrets,
-            tagged=tagged,
-            lab=lab,
-            release=release,
-            mirror=mirror,
-            compress=compress,
-        )
         if not check:
+            typed.only_with_check(lab=lab, release=release, mirror=mirror, compress=compress)
             cli.release(ova, key=key, with_secrets=with_secrets, tagged=tagged, progress=progress)
             return
+        typed.not_with_check(ova=ova, key=key, with_secrets=with_secrets, tagged=tagged)
         cli.check_release(
             Path(lab or DEFAULT_LAB),
             release=release,

@@ -96,36 +96,30 @@ def exam_options(
     )
 
 
-def release_options(
-    *,
-    check: bool,
-    ova: str,
-    key: str,
-    with_secrets: bool,
-    tagged: bool,
-    lab: str,
-    release: str,
-    mirror: str,
-    compress: str,
-) -> None:
-    """Refuse what ``release`` would not look at: it lays an OVA out, or, to check, builds two.
+def only_with_check(**given: str) -> None:
+    """Refuse what ``release`` looks at with ``--check`` alone: a release is of an OVA as it is.
 
     Raises:
-        ToipLabError: an option belongs to the other one.
+        ToipLabError: one of these options was given.
     """
-    laying = {"ova": ova, "key": key, "with-secrets": with_secrets, "tagged": tagged}
-    building = {"lab": lab, "release": release, "mirror": mirror, "compress": compress}
-    for name, given in (laying if check else building).items():
-        if given and check:
-            raise ToipLabError(
-                f"--{name}: not with --check, which publishes nothing",
-                hint="one after the other: first the check, then the release",
-            )
-        if given:
-            raise ToipLabError(
-                f"--{name}: only with --check, which builds; a release is of an OVA that is there",
-                hint="name it with --ova, or add --check (make: OVA=…, CHECK=1)",
-            )
+    for name in filter(given.get, given):
+        raise ToipLabError(
+            f"--{name}: only with --check, which builds; a release is of an OVA that is there",
+            hint="name it with --ova, or add --check (make: OVA=…, CHECK=1)",
+        )
+
+
+def not_with_check(**given: str | bool) -> None:
+    """Refuse what ``release --check`` does not look at: it publishes nothing.
+
+    Raises:
+        ToipLabError: one of these options was given.
+    """
+    for name in filter(given.get, given):
+        raise ToipLabError(
+            f"--{name.replace('_', '-')}: not with --check, which publishes nothing",
+            hint="one after the other: first the check, then the release",
+        )
 
 
 def bench_options(*, rounds: str, only: str) -> BenchOptions:

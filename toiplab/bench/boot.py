@@ -106,7 +106,9 @@ def wait_for_sip(machine: Machine, began: float, used: float) -> Measured:
     forward = forward_named(machine.hardware, "sip")
     deadline = Deadline.within(WITHIN_SECONDS)
     while not answers(forward):
-        if deadline.passed or not machine.qemu.running:
+        if not machine.qemu.running:
+            raise ToipLabError("no SIP answer: the machine has ended")
+        if deadline.passed:
             raise ToipLabError(f"no SIP answer within {WITHIN_SECONDS} s of power-on")
     return Measured(time.monotonic() - began, processor_seconds(machine) - used)
 

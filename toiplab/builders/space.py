@@ -42,14 +42,13 @@ def check(request: Request, packages: Sequence[Package]) -> None:
     Raises:
         ToipLabError: naming the key of the lab file, or the place on this machine.
     """
-    check_disk(request, packages)
-    installed = sum(package.installed_size for package in packages)
+    installed = check_disk(request, packages)
     debs = sum(package.size for package in packages)
     check_host(request, max(DISK_NEEDED, COPIES * installed + COPIES_OF_DEBS * debs + REST))
 
 
-def check_disk(request: Request, packages: Sequence[Package]) -> None:
-    """Refuse packages that the appliance's disk cannot hold.
+def check_disk(request: Request, packages: Sequence[Package]) -> int:
+    """Refuse packages that the appliance's disk cannot hold; how many bytes they take.
 
     Raises:
         ToipLabError: naming the key of the lab file.
@@ -62,6 +61,7 @@ def check_disk(request: Request, packages: Sequence[Package]) -> None:
             f"packages take {installed / GIB:.1f}, and a class needs room for its own",
             hint=f"give it {_whole(installed + ROOM)} at least, or choose fewer tasks",
         )
+    return installed
 
 
 def _whole(size: int) -> int:
